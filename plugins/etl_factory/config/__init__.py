@@ -1,0 +1,1 @@
+"""What the tenants' YAML says, as frozen models."""

@@ -1,0 +1,63 @@
+"""Every error the package raises, arranged by what the reader of the message should do.
+
+    EtlFactoryError
+    ├── ConfigError        fix the YAML: it carries file, line and path
+    ├── SchemaError        change the contract, a rename or a type in the YAML
+    ├── TransientError     wait: Airflow retries it
+    └── TerminalError      a retry will not help: the message says what does
+        ├── AccessDeniedError    grant the permission that it names
+        ├── NotFoundError        create what it names, or correct its name
+        ├── AccountingError      rows do not add up: nothing was published
+        ├── QuarantineError      more bad rows than `max_bad_rows` allows
+        └── StaleError           clear the run from `extract`
+"""
+
+from __future__ import annotations
+
+
+class EtlFactoryError(Exception):
+    """Root of the tree; never raised itself."""
+
+
+class ConfigError(EtlFactoryError):
+    """A config file says something that cannot be: fix the YAML at `file:line`."""
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, path: str = "") -> None:
+        self.message, self.file, self.line, self.path = message, file, line, path
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: " if self.file else ""
+        return f"{where}{self.path + ': ' if self.path else ''}{self.message}"
+
+
+class SchemaError(EtlFactoryError):
+    """The data's schema breaks the contract or the naming rules: both names are in the message."""
+
+
+class TransientError(EtlFactoryError):
+    """A retry will help."""
+
+
+class TerminalError(EtlFactoryError):
+    """A retry will not help."""
+
+
+class AccessDeniedError(TerminalError):
+    """A permission is missing."""
+
+
+class NotFoundError(TerminalError):
+    """A table, column, bucket, object, secret or connection does not exist."""
+
+
+class AccountingError(TerminalError):
+    """Rows read, staged, published and quarantined do not add up."""
+
+
+class QuarantineError(TerminalError):
+    """More rows are bad than `max_bad_rows` allows."""
+
+
+class StaleError(TerminalError):
+    """What an earlier task left is gone or was made from another configuration."""

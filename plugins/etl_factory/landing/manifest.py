@@ -1,0 +1,146 @@
+"""What one step hands to the next: a plan stored before reading, and a manifest written last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from etl_factory.windows import Window
+
+Mode = Literal["live", "backfill", "full_refresh"]
+
+
+@dataclass(frozen=True)
+class PlannedObject:
+    """One source object that the run reads, at one version."""
+
+    uri: str
+    version: str
+    size: int
+    modified: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a load id reads; stored once, before reading, so that a retry or clearing reads the same.
+
+    `epoch` and `watermark` are the ledger's when the plan was made (`watermark` None: none yet).
+    """
+
+    load_id: str
+    mode: Mode
+    epoch: int
+    watermark: str | None
+    window: Window | None = None
+    objects: tuple[PlannedObject, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One object in the landing bucket.
+
+    `rows` is None for a raw file that nobody has parsed yet. `generation` pins the object,
+    `md5` (base64) is its content's. `source` is the object it came from, for files.
+    """
+
+    uri: str
+    generation: int
+    size: int
+    md5: str
+    rows: int | None = None
+    source: PlannedObject | None = None
+
+
+@dataclass(frozen=True)
+class FileTally:
+    """What became of one source object: rows parsed and rows quarantined."""
+
+    uri: str
+    version: str
+    modified: str
+    size: int
+    rows: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a later task needs of an earlier one; `step` is the step that wrote it.
+
+    `rows_read`: rows that the source counted (databases) or that were parsed and quarantined (files).
+    `schema`: the declared Arrow schema, as base64 of its IPC form, empty before files are parsed.
+    `fields`: BigQuery fields of the staging table (`schema.types.Field` as JSON), from sanitize on.
+    `ddl`: what publish applies to the published table before its transaction (see schema.contract).
+    `snapshot_at`: when the source was read, by the source's clock.
+    """
+
+    step: Literal["extract", "sanitize", "load"]
+    attempt: str
+    spec_digest: str
+    plan: Plan
+    snapshot_at: str
+    parts: tuple[Part, ...] = ()
+    rows_read: int = 0
+    rows_staged: int = 0
+    rows_quarantined: int = 0
+    schema: str = ""
+    fields: tuple[dict[str, Any], ...] = ()
+    ddl: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    files: tuple[FileTally, ...] = ()
+    quarantine: tuple[Part, ...] = ()
+    staging_table: str = ""
+    quarantine_table: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def then(self, **changes: Any) -> Manifest:
+        """Return a copy with `changes`."""
+        return replace(self, **changes)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all parts."""
+        return sum(part.size for part in self.parts)
+
+
+def dumps(document: Manifest | Plan) -> str:
+    """Encode a manifest or plan as JSON text."""
+    return json.dumps(asdict(document), default=_encode, sort_keys=True, ensure_ascii=False)
+
+
+def _encode(value: Any) -> Any:
+    return value.isoformat()
+
+
+def load_plan(text: str) -> Plan:
+    """Decode what `dumps` gave for a plan."""
+    return _plan(json.loads(text))
+
+
+def load_manifest(text: str) -> Manifest:
+    """Decode what `dumps` gave for a manifest."""
+    document = json.loads(text)
+    return Manifest(
+        **{
+            **document,
+            "plan": _plan(document["plan"]),
+            "parts": tuple(map(_part, document["parts"])),
+            "quarantine": tuple(map(_part, document["quarantine"])),
+            "files": tuple(FileTally(**tally) for tally in document["files"]),
+            "fields": tuple(document["fields"]),
+            "ddl": tuple(document["ddl"]),
+            "notes": tuple(document["notes"]),
+        }
+    )
+
+
+def _plan(document: dict[str, Any]) -> Plan:
+    window = document["window"]
+    objects = tuple(PlannedObject(**item) for item in document["objects"])
+    return Plan(**{**document, "window": window and Window.from_json(window), "objects": objects})
+
+
+def _part(document: dict[str, Any]) -> Part:
+    source = document["source"]
+    return Part(**{**document, "source": source and PlannedObject(**source)})

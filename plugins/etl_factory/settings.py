@@ -1,0 +1,44 @@
+"""The process environment, read in this one place under the prefix `ETL_FACTORY_`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+COMPOSER_CONFIG_ROOT = "/home/airflow/gcs/dags/config/tenants"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says.
+
+    `config_root`: folder (or `gs://` prefix, CLI and web server only) of the tenants' YAML.
+    `roles`: Airflow roles that a tenant's `airflow_role` may name.
+    `gcp_conn_id`: Airflow connection used for landing, staging and publish.
+    `secret_manager_endpoint`: host:port of a regional or local Secret Manager; empty for Google's.
+    `secrets_project`: project that holds the `airflow-connections-*` secrets.
+    """
+
+    config_root: str
+    roles: frozenset[str]
+    gcp_conn_id: str
+    secret_manager_endpoint: str
+    secrets_project: str
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment; absent variables take Composer's defaults."""
+        env = os.environ if environ is None else environ
+        return cls(
+            config_root=env.get("ETL_FACTORY_CONFIG_ROOT") or _default_config_root(),
+            roles=frozenset(filter(None, (r.strip() for r in env.get("ETL_FACTORY_ROLES", "").split(",")))),
+            gcp_conn_id=env.get("ETL_FACTORY_GCP_CONN_ID", "google_cloud_default"),
+            secret_manager_endpoint=env.get("ETL_FACTORY_SECRET_MANAGER_ENDPOINT", ""),
+            secrets_project=env.get("ETL_FACTORY_SECRETS_PROJECT", ""),
+        )
+
+
+def _default_config_root() -> str:
+    return COMPOSER_CONFIG_ROOT if Path(COMPOSER_CONFIG_ROOT).is_dir() else "config/tenants"

@@ -1,0 +1,134 @@
+"""What a source is: a system that can be checked, discovered and read, knowing nothing of its reader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from etl_factory.windows import CursorKind, Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where a source lives and how to enter; `password` and `extra` never appear in its repr."""
+
+    conn_id: str
+    host: str = ""
+    port: int | None = None
+    login: str = ""
+    database: str = ""
+    password: str = field(default="", repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One table or object prefix that `discover` saw, with its columns as (name, source type)."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...] = ()
+    primary_key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to read of a relation: `table` or `query`, the columns, and along which cursor."""
+
+    table: str | None = None
+    query: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    cursor: str | None = None
+    primary_key: tuple[str, ...] = ()
+
+
+class TableSnapshot(ABC):
+    """One consistent read of a relation: every method sees the same committed state.
+
+    `schema`: declared Arrow schema of the selected columns, from the source's catalogue. A column whose
+    values may not fit its declared type (an unconstrained numeric, say) is declared as what it should
+    become; its batches carry text, exactly as the source prints it, and the sanitizer casts it.
+    `now`: the source's own clock when the snapshot was taken, aware, UTC.
+    """
+
+    schema: pa.Schema
+    now: datetime
+
+    @abstractmethod
+    def cursor_kind(self) -> CursorKind:
+        """Classify the selection's cursor column; raises ConfigError when its type cannot be a cursor."""
+
+    @abstractmethod
+    def greatest(self) -> int | None:
+        """Return the greatest value of an integer cursor, None when there is none."""
+
+    @abstractmethod
+    def count(self, window: Window | None) -> int:
+        """Count the rows of the window, by a statement of its own; None means the whole relation."""
+
+    @abstractmethod
+    def read(self, window: Window | None) -> Iterator[pa.RecordBatch]:
+        """Stream the rows of the window in batches of bounded size; columns in the schema's order."""
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """One object at one version (generation or etag), as listed."""
+
+    uri: str
+    version: str
+    size: int
+    modified: datetime
+
+
+class Source(ABC):
+    """One source type: data about it as class attributes, and its verbs.
+
+    `spec`: the pydantic model of its YAML. `transfer`: dotted `module:Class` of its transfer operator.
+    `conn_types`: Airflow connection types that can carry its credentials.
+    """
+
+    type: ClassVar[str]
+    title: ClassVar[str]
+    transfer: ClassVar[str]
+    conn_types: ClassVar[tuple[str, ...]]
+    spec: ClassVar[type[BaseModel]]
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    @abstractmethod
+    def check(self) -> str:
+        """Reach the system and return its version or name; raises AccessDeniedError or TransientError."""
+
+    @abstractmethod
+    def discover(self) -> Iterator[Found]:
+        """List what could be a resource."""
+
+
+class TableSource(Source):
+    """A source whose resources are tables and queries."""
+
+    @abstractmethod
+    def snapshot(self, selection: Selection) -> AbstractContextManager[TableSnapshot]:
+        """Open a consistent read; raises NotFoundError naming a missing table or column."""
+
+
+class FileSource(Source):
+    """A source whose resources are objects under a path."""
+
+    @abstractmethod
+    def objects(self, path: str) -> Iterator[SourceObject]:
+        """List the objects that match `path`, sorted by uri; raises NotFoundError for a missing bucket."""
+
+    @abstractmethod
+    def open(self, source_object: SourceObject) -> IO[bytes]:
+        """Stream one object at exactly its version; raises StaleError when that version is gone."""

@@ -1,0 +1,88 @@
+"""Which rows a run reads: a half-open window over the cursor, plus the bucket of NULL cursors.
+
+Values are compared in the cursor's own kind:
+
+    instant   aware datetime, UTC            timestamptz; MySQL TIMESTAMP; BigQuery TIMESTAMP
+    naive     datetime without zone          timestamp; DATETIME; read in `cursor_timezone`
+    date      date                           the day of the run is read now and again next time
+    integer   int                            watermark = greatest value read + 1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+CursorKind = Literal["instant", "naive", "date", "integer"]
+CursorValue = datetime | date | int
+
+
+@dataclass(frozen=True)
+class Window:
+    """`start <= cursor < end`, or cursor IS NULL; `start` None reads from the beginning."""
+
+    kind: CursorKind
+    start: CursorValue | None
+    end: CursorValue
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no non-NULL cursor can fall inside (inverted windows included)."""
+        return self.start is not None and self.end <= self.start  # type: ignore[operator]  # one kind
+
+    def to_json(self) -> dict[str, Any]:
+        """Encode as JSON-ready values."""
+        return {
+            "kind": self.kind,
+            "start": None if self.start is None else encode(self.start),
+            "end": encode(self.end),
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Window:
+        """Decode what `to_json` gave."""
+        kind: CursorKind = document["kind"]
+        start = document["start"]
+        return cls(kind, None if start is None else decode(kind, start), decode(kind, document["end"]))
+
+    def __str__(self) -> str:
+        return f"[{'-∞' if self.start is None else encode(self.start)}, {encode(self.end)})"
+
+
+def encode(value: CursorValue) -> str:
+    """Write a cursor value as text that `decode` reads back exactly."""
+    return str(value) if isinstance(value, int) else value.isoformat()
+
+
+def decode(kind: CursorKind, text: str) -> CursorValue:
+    """Read a cursor value of `kind`; raises ValueError for text of another kind."""
+    if kind == "integer":
+        return int(text)
+    if kind == "date":
+        return date.fromisoformat(text)
+    value = datetime.fromisoformat(text)
+    if (value.tzinfo is None) != (kind == "naive"):
+        raise ValueError(f"{text!r} is not of cursor kind {kind}")
+    return value.astimezone(UTC) if kind == "instant" else value
+
+
+def end_at(kind: CursorKind, moment: datetime, timezone: str | None) -> CursorValue:
+    """Turn an instant into the exclusive end of a window of a time-like kind.
+
+    A date cursor's end is the day after `moment`, so that the current day is read now
+    and, by its lag of at least one day, again by the next run.
+    """
+    if kind == "instant":
+        return moment.astimezone(UTC)
+    local = moment.astimezone(ZoneInfo(timezone or "UTC")).replace(tzinfo=None)
+    return local.date() + timedelta(days=1) if kind == "date" else local
+
+
+def step_back(value: CursorValue, lag: timedelta | int) -> CursorValue:
+    """Subtract the lag: units for an integer cursor, time for the others."""
+    if isinstance(value, int):
+        return value - (lag if isinstance(lag, int) else 0)
+    delta = lag if isinstance(lag, timedelta) else timedelta(0)
+    return value - (timedelta(days=-(-delta // timedelta(days=1))) if type(value) is date else delta)
