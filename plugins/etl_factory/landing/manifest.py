@@ -35,6 +35,10 @@ class Plan:
     window: Window | None = None
     objects: tuple[PlannedObject, ...] = ()
 
+    def with_objects(self, objects: tuple[PlannedObject, ...]) -> Plan:
+        """Return the same plan over other objects."""
+        return replace(self, objects=objects)
+
 
 @dataclass(frozen=True)
 class Part:

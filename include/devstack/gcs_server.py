@@ -1,0 +1,155 @@
+"""Serves gcp-storage-emulator with what it lacks: speed, threads, preconditions, pinned generations.
+
+Run by the emulator's own Python: `gcs_server.py DATA_DIR PORT`. The layout on disk stays the emulator's
+own (`DATA_DIR/.cloudstorage/<bucket>/<name>`), since the BigQuery emulator reads that folder.
+
+- a resumable upload keeps its chunks and joins them once, instead of rewriting the object per chunk;
+- the index of all objects is written when the server stops and every few seconds, not at every insert;
+- `ifGenerationMatch` on uploads, `ifSourceGenerationMatch` and `ifGenerationMatch` on copies,
+  and `generation` on reads are obeyed (https://cloud.google.com/storage/docs/request-preconditions).
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from functools import partial
+from http import HTTPStatus
+from http.server import ThreadingHTTPServer
+from typing import Any
+
+from gcp_storage_emulator import server
+from gcp_storage_emulator.exceptions import NotFound
+from gcp_storage_emulator.handlers import objects
+from gcp_storage_emulator.storage import Storage
+
+LOCK = threading.RLock()
+WANTED = threading.local()
+
+
+class PreconditionFailed(Exception):
+    """The live generation is not the one that the request names."""
+
+
+class FastStorage(Storage):
+    """The emulator's storage, with its slow places replaced."""
+
+    def __init__(self, data_dir: str) -> None:
+        self.is_dirty = False
+        self.chunks: dict[str, list[bytes]] = {}
+        self.preconditions: dict[str, str | None] = {}
+        super().__init__(data_dir=data_dir)
+
+    def _write_config_to_file(self) -> None:
+        self.is_dirty = True
+
+    def save(self) -> None:
+        """Write the index now."""
+        with LOCK:
+            if self.is_dirty:
+                self.is_dirty = False
+                super()._write_config_to_file()
+
+    def _bucket_soft_delete_retention_seconds(self, bucket_name: str) -> int:
+        return 0
+
+    def create_resumable_upload(self, bucket_name: str, file_name: str, file_obj: dict[str, Any]) -> str:
+        file_id: str = super().create_resumable_upload(bucket_name, file_name, file_obj)
+        self.chunks[file_id] = []
+        self.preconditions[file_id] = getattr(WANTED, "generation", None)
+        return file_id
+
+    def get_resumable_byte_count(self, file_id: str) -> int:
+        return sum(map(len, self.chunks.get(file_id, [])))
+
+    def add_to_resumable_upload(
+        self, file_id: str, content: bytes, total_size: int | None = None, expected_start: int | None = None
+    ) -> bytes | None:
+        held = self.chunks.setdefault(file_id, [])
+        size = sum(map(len, held))
+        fresh = content[max(0, size - (size if expected_start is None else expected_start)) :]
+        held.append(fresh)
+        if total_size is None or size + len(fresh) < total_size:
+            return None
+        return b"".join(self.chunks.pop(file_id))
+
+    def create_file(
+        self, bucket_name: str, file_name: str, content: bytes, file_obj: dict[str, Any],
+        file_id: str | None = None,
+    ) -> None:  # fmt: skip
+        wanted = self.preconditions.pop(file_id, None) if file_id else getattr(WANTED, "generation", None)
+        self.demand(bucket_name, file_name, wanted)
+        super().create_file(bucket_name, file_name, content, file_obj, file_id)
+
+    def demand(self, bucket_name: str, file_name: str, wanted: str | None) -> None:
+        """Raise PreconditionFailed unless the live generation is the wanted one ("0": no object)."""
+        live = self.objects.get(bucket_name, {}).get(file_name, {}).get("generation", "0")
+        if wanted is not None and str(live) != wanted:
+            raise PreconditionFailed(f"{file_name}: generation is {live}, not {wanted}")
+
+
+def guarded(handler: Any) -> Any:
+    """Wrap a handler of the emulator: one at a time, with preconditions checked."""
+
+    def handle(request: Any, response: Any, storage: FastStorage, *args: Any, **kwargs: Any) -> None:
+        # Read the body before taking the lock, so that a slow client does not hold up the others.
+        _ = request.data if request.method in ("POST", "PUT", "PATCH") else None
+        with LOCK:
+            try:
+                _check(request, storage)
+                handler(request, response, storage, *args, **kwargs)
+            except PreconditionFailed as error:
+                response.status = HTTPStatus.PRECONDITION_FAILED
+                response.json({"error": {"code": 412, "message": str(error)}})
+            except NotFound:
+                response.status = HTTPStatus.NOT_FOUND
+                response.json({"error": {"code": 404, "message": "not found"}})
+            finally:
+                WANTED.generation = None
+
+    return handle
+
+
+def _check(request: Any, storage: FastStorage) -> None:
+    query = {name: values[0] for name, values in request.query.items()}
+    bucket, name = request.params.get("bucket_name", ""), request.params.get("object_id")
+    if request.method == "GET" or request.method == "DELETE":
+        _check_read(storage, bucket, name, query)
+        return
+    WANTED.generation = query.get("ifGenerationMatch")
+    pinned = query.get("ifSourceGenerationMatch") or query.get("sourceGeneration")
+    if name and pinned:
+        storage.demand(bucket, name, pinned)
+
+
+def _check_read(storage: FastStorage, bucket: str, name: str | None, query: dict[str, str]) -> None:
+    if not name:
+        return
+    live = storage.get_file_obj(bucket, name)["generation"]
+    if query.get("generation", live) != live:
+        raise NotFound
+    storage.demand(bucket, name, query.get("ifGenerationMatch"))
+
+
+def main(data_dir: str, port: int) -> None:
+    """Serve until terminated."""
+    storage = FastStorage(data_dir)
+    server.HANDLERS = tuple(
+        (pattern, {method: guarded(handler) for method, handler in handlers.items()})
+        for pattern, handlers in server.HANDLERS
+    )
+    objects.insert = guarded(objects.insert)
+    httpd = ThreadingHTTPServer(("127.0.0.1", port), partial(server.RequestHandler, storage))
+    httpd.daemon_threads = True
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    while not stopping.wait(3):
+        storage.save()
+    httpd.shutdown()
+    storage.save()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,185 @@
+"""Airflow's connections from Secret Manager, with an endpoint, a short cache, and denied told from missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.google.cloud.secrets.secret_manager import CloudSecretManagerBackend
+from airflow.secrets import BaseSecretsBackend
+
+from etl_factory.settings import Settings
+
+if TYPE_CHECKING:
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+
+TENANT_ID = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*__[a-z][a-z0-9]*(_[a-z0-9]+)*$")
+VALUE_SECONDS = 60.0
+MISSING_SECONDS = 5.0
+_LOOPBACK = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$")
+
+
+class SecretAccess:
+    """Secrets of one project, read through one client per process and kept for a short while.
+
+    `endpoint`: host:port; a loopback address is spoken to without TLS, empty means Google's own.
+    """
+
+    def __init__(self, project: str, endpoint: str = "", credentials: Any = None) -> None:
+        self.project, self.endpoint, self.credentials = project, endpoint, credentials
+        self._lock = threading.Lock()
+        self._clients: dict[int, SecretManagerServiceClient] = {}
+        self._cache: dict[str, tuple[float, str | None]] = {}
+
+    @property
+    def client(self) -> SecretManagerServiceClient:
+        """Client of this very process: a gRPC channel does not survive a fork."""
+        with self._lock:
+            if os.getpid() not in self._clients:
+                self._clients = {os.getpid(): self._connect()}
+            return self._clients[os.getpid()]
+
+    def _connect(self) -> SecretManagerServiceClient:
+        from google.api_core.client_options import ClientOptions  # noqa: PLC0415 - heavy
+        from google.cloud.secretmanager_v1 import SecretManagerServiceClient  # noqa: PLC0415 - heavy
+
+        if not _LOOPBACK.match(self.endpoint):
+            options = ClientOptions(api_endpoint=self.endpoint) if self.endpoint else None
+            return SecretManagerServiceClient(credentials=self.credentials, client_options=options)
+        import grpc  # noqa: PLC0415 - heavy
+        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (  # noqa: PLC0415
+            SecretManagerServiceGrpcTransport,
+        )
+
+        channel = grpc.insecure_channel(self.endpoint)
+        return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
+
+    def read(self, secret_id: str) -> str | None:
+        """Return a secret's latest value, None when there is none.
+
+        Raises google's PermissionDenied when it may not be read, and its transient errors after retries.
+        """
+        moment = time.monotonic()
+        expires, value = self._cache.get(secret_id, (0.0, None))
+        if moment < expires:
+            return value
+        value = self._fetch(secret_id)
+        self._cache[secret_id] = (moment + (MISSING_SECONDS if value is None else VALUE_SECONDS), value)
+        return value
+
+    def _fetch(self, secret_id: str) -> str | None:
+        from google.api_core.exceptions import InvalidArgument, NotFound  # noqa: PLC0415 - heavy
+
+        name = f"projects/{self.project}/secrets/{secret_id}/versions/latest"
+        try:
+            answer = self.client.access_secret_version(request={"name": name}, timeout=20.0)
+        except (NotFound, InvalidArgument):
+            return None
+        return answer.payload.data.decode()
+
+    def write(self, secret_id: str, value: str) -> str:
+        """Add a version to a secret, creating it first if needed; return the version's name."""
+        from google.api_core.exceptions import AlreadyExists  # noqa: PLC0415 - heavy
+
+        parent = f"projects/{self.project}"
+        secret = {"replication": {"automatic": {}}}
+        try:
+            self.client.create_secret(
+                request={"parent": parent, "secret_id": secret_id, "secret": secret}, timeout=20.0
+            )
+        except AlreadyExists:
+            self._cache.pop(secret_id, None)
+        version = self.client.add_secret_version(
+            request={"parent": f"{parent}/secrets/{secret_id}", "payload": {"data": value.encode()}},
+            timeout=20.0,
+        )
+        self._cache.pop(secret_id, None)
+        return str(version.name)
+
+
+class TenantSecretManagerBackend(CloudSecretManagerBackend):
+    """The providers' backend, mended: `acme__shop_db` is secret `airflow-connections-acme__shop_db`.
+
+    A tenant's connection that may not be read raises, instead of passing for one that does not exist;
+    one that is missing is None, so that Airflow asks its next backend. An environment variable
+    `AIRFLOW_CONN_<ID>` wins, without a call. Credentials are looked up at the first use, not when
+    Airflow starts.
+
+    :param endpoint: regional endpoint, or host:port of a local server (without TLS on loopback only).
+    :param project_id: project of the secrets; by default `ETL_FACTORY_SECRETS_PROJECT`.
+    :param connections_prefix: first part of a connection's secret id.
+    :param variables_prefix: the same for Airflow variables; None leaves them out.
+    :param config_prefix: the same for Airflow's configuration; None leaves it out.
+    :param sep: what joins prefix and id.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = "",
+        project_id: str = "",
+        connections_prefix: str = "airflow-connections",
+        variables_prefix: str | None = None,
+        config_prefix: str | None = None,
+        sep: str = "-",
+    ) -> None:
+        BaseSecretsBackend.__init__(self)
+        settings = Settings.from_environment()
+        self.connections_prefix = connections_prefix
+        self.variables_prefix = variables_prefix  # type: ignore[assignment]  # the parent handles None
+        self.config_prefix = config_prefix  # type: ignore[assignment]  # the parent handles None
+        self.sep = sep
+        self.endpoint = endpoint or settings.secret_manager_endpoint
+        self.project_id = project_id or settings.secrets_project
+        self._access: SecretAccess | None = None
+
+    @property
+    def access(self) -> SecretAccess:
+        """Secrets of the configured project; credentials and project default to the machine's own."""
+        if self._access is None:
+            credentials = None
+            if not _LOOPBACK.match(self.endpoint):
+                import google.auth  # noqa: PLC0415 - heavy
+
+                credentials, found = google.auth.default()
+                self.project_id = self.project_id or found or ""
+            self._access = SecretAccess(self.project_id, self.endpoint, credentials)
+        return self._access
+
+    def secret_id(self, conn_id: str) -> str:
+        """Return the secret that holds a connection."""
+        return f"{self.connections_prefix}{self.sep}{conn_id}"
+
+    def get_conn_value(self, conn_id: str, team_name: str | None = None) -> str | None:
+        """Return a connection as URI or JSON text, None when Secret Manager has none."""
+        if f"AIRFLOW_CONN_{conn_id.upper()}" in os.environ:
+            return None
+        return super().get_conn_value(conn_id)
+
+    def _get_secret(self, path_prefix: str, secret_id: str, team_name: str | None = None) -> str | None:
+        from google.api_core.exceptions import PermissionDenied  # noqa: PLC0415 - heavy
+
+        name = f"{path_prefix}{self.sep}{secret_id}"
+        try:
+            return self.access.read(name)
+        except PermissionDenied as error:
+            if not TENANT_ID.match(secret_id):
+                self.log.warning("Secret Manager denies secret %s to this identity", name)
+                return None
+            raise _denied_class()(self.denied_message(name)) from error
+
+    def denied_message(self, secret_id: str) -> str:
+        """Say exactly what is denied and what to grant."""
+        return (
+            f"permission denied on secret {secret_id} of project {self.project_id}: grant this DAG's identity"
+            " roles/secretmanager.secretAccessor on it"
+        )
+
+
+def _denied_class() -> type[Exception]:
+    """Return the error that keeps Airflow from asking its next backend; older ones have none."""
+    from airflow.sdk import exceptions  # noqa: PLC0415 - heavy
+
+    return getattr(exceptions, "AirflowSecretsBackendAccessDenied", PermissionError)

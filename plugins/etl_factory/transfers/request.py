@@ -1,0 +1,57 @@
+"""What one DAG run asks of one resource, read from Airflow's task context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from etl_factory.config.resource import Resource
+from etl_factory.errors import TerminalError
+from etl_factory.identity import attempt, load_id
+from etl_factory.landing.manifest import Mode
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One try of one resource in one DAG run.
+
+    `start` and `end` are set, as text, for a backfill only; `run_after` is aware.
+    """
+
+    load_id: str
+    attempt: str
+    run_id: str
+    run_after: datetime
+    mode: Mode
+    start: str | None = None
+    end: str | None = None
+
+
+def read_request(context: Mapping[str, Any], resource: Resource, step: str = "extract") -> RunRequest:
+    """Build the request; raises TerminalError when the run's parameters contradict each other."""
+    run, task = context["dag_run"], context["ti"]
+    asked = {**dict(context.get("params") or {}), **(run.conf or {})}
+    start, end = asked.get("start"), asked.get("end")
+    return RunRequest(
+        load_id=load_id(resource.dag_id, resource.name, run.run_id),
+        attempt=attempt(step, task.try_number),
+        run_id=run.run_id,
+        run_after=run.run_after,
+        mode=_mode(str(run.run_type), start, end, full_refresh=bool(asked.get("full_refresh"))),
+        start=start,
+        end=end,
+    )
+
+
+def _mode(run_type: str, start: str | None, end: str | None, *, full_refresh: bool) -> Mode:
+    if full_refresh and (start or end):
+        raise TerminalError("this run asks for full_refresh and for start or end: give one or the other")
+    if bool(start) != bool(end):
+        raise TerminalError("this run gives only one of start and end: a backfill needs both")
+    if "backfill" in run_type and not start:
+        raise TerminalError("an Airflow backfill of this DAG needs start and end in its configuration")
+    if full_refresh:
+        return "full_refresh"
+    return "backfill" if start else "live"

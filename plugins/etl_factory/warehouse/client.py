@@ -1,0 +1,190 @@
+"""The one seam to BigQuery: jobs that run exactly once, small reads, tables and datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from etl_factory.errors import AccessDeniedError, EtlFactoryError, NotFoundError, TerminalError, TransientError
+from etl_factory.schema.types import Field
+from etl_factory.warehouse.target import Target
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery import Client, Table
+    from google.cloud.bigquery.job import LoadJob, QueryJob
+
+STAGING_DAYS = 7
+JOB_TRIES = 20
+# BigQuery's word for a transaction that lost: https://cloud.google.com/bigquery/docs/transactions
+_CONFLICTS = ("concurrent update", "transaction is aborted", "transaction conflict", "could not serialize")
+_TRANSIENT_REASONS = {"backendError", "internalError", "rateLimitExceeded", "jobBackendError",
+                      "jobInternalError", "jobRateLimitExceeded", "quotaExceeded", "resourcesExceeded"}  # fmt: skip
+
+
+class Warehouse:
+    """BigQuery as one resource's destination; every job carries its labels and cost limit."""
+
+    def __init__(self, client: Client, target: Target) -> None:
+        self.client, self.target = client, target
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> QueryJob:
+        """Run a statement that may safely run twice, and wait for it."""
+        with bigquery_errors():
+            job = self.client.query(sql, job_config=self._query_config(parameters or {}))
+            job.result()
+            return job
+
+    def rows(self, sql: str, *, absent_ok: bool = False, **parameters: Any) -> list[dict[str, Any]]:
+        """Return the rows of a SELECT; with `absent_ok`, none when its table does not exist."""
+        try:
+            return [dict(row) for row in self.query(sql, parameters).result()]
+        except NotFoundError:
+            if absent_ok:
+                return []
+            raise
+
+    def run_once(
+        self, job_id: str, submit: Callable[[str], QueryJob | LoadJob], is_done: Callable[[], bool]
+    ) -> None:
+        """Run a job under an id of its own until its effect is there.
+
+        `submit` starts the job under the id that it is given; `is_done` tells whether the effect
+        (a staging table, a ledger row) exists. A job found running is waited for; one found
+        finished counts only with its effect; otherwise the next id is tried.
+        Raises TransientError or TerminalError as the job's own error says.
+        """
+        for number in range(JOB_TRIES):
+            with bigquery_errors():
+                job, is_new = self._start(f"{job_id}_{number}", submit)
+                failure = _wait(job)
+            if failure is None and is_done():
+                return
+            if failure is not None and is_new:
+                with bigquery_errors():
+                    raise failure
+        raise TerminalError(f"BigQuery job {job_id} had no effect {JOB_TRIES} times: clear the run from `extract`")
+
+    def _start(
+        self, job_id: str, submit: Callable[[str], QueryJob | LoadJob]
+    ) -> tuple[QueryJob | LoadJob, bool]:
+        from google.api_core.exceptions import Conflict  # noqa: PLC0415 - heavy
+
+        try:
+            return submit(job_id), True
+        except Conflict:
+            location = self.target.destination.location
+            return self.client.get_job(job_id, location=location), False  # type: ignore[return-value]  # ours
+
+    def start_query(self, sql: str, parameters: Mapping[str, Any], job_id: str) -> QueryJob:
+        """Submit a query job under `job_id` without waiting; raises google's Conflict if the id is taken."""
+        return self.client.query(
+            sql, job_config=self._query_config(parameters), job_id=job_id, job_retry=None  # type: ignore[arg-type]  # documented
+        )
+
+    def published_fields(self) -> tuple[Field, ...] | None:
+        """Return the published table's fields, `_etl_` ones left out; None when there is no table."""
+        table = self.table(self.target.table_id)
+        if table is None:
+            return None
+        fields = (Field.from_api(field.to_api_repr()) for field in table.schema)
+        return tuple(field for field in fields if not field.name.startswith("_etl_"))
+
+    def table(self, table_id: str) -> Table | None:
+        """Return a table's metadata, or None."""
+        from google.api_core.exceptions import NotFound  # noqa: PLC0415 - heavy
+
+        with bigquery_errors():
+            try:
+                return self.client.get_table(table_id)
+            except NotFound:
+                return None
+
+    def create_staging(self, table_id: str, fields: tuple[Field, ...]) -> None:
+        """Create an empty staging table that expires by itself, unless it exists."""
+        from google.cloud.bigquery import SchemaField, Table  # noqa: PLC0415 - heavy
+
+        schema = [SchemaField.from_api_repr(field.to_api(staged=True)) for field in fields]
+        table = Table(table_id, schema=schema)
+        table.expires = datetime.now(UTC) + timedelta(days=STAGING_DAYS)
+        with bigquery_errors():
+            self.client.create_table(table, exists_ok=True)
+
+    def ensure_datasets(self) -> None:
+        """Create the tenant's two datasets in its location, unless they exist."""
+        from google.cloud.bigquery import Dataset  # noqa: PLC0415 - heavy
+
+        destination = self.target.destination
+        for name in (destination.dataset, destination.etl_dataset):
+            dataset = Dataset(f"{destination.project}.{name}")
+            dataset.location = destination.location
+            with bigquery_errors():
+                self.client.create_dataset(dataset, exists_ok=True)
+
+    def _query_config(self, parameters: Mapping[str, Any]) -> Any:
+        from google.cloud.bigquery import QueryJobConfig  # noqa: PLC0415 - heavy
+
+        return QueryJobConfig(
+            query_parameters=[_parameter(name, value) for name, value in parameters.items()],
+            labels=self.target.labels,
+            maximum_bytes_billed=self.target.destination.maximum_bytes_billed,
+        )
+
+
+def _wait(job: QueryJob | LoadJob) -> Exception | None:
+    from google.api_core.exceptions import GoogleAPICallError  # noqa: PLC0415 - heavy
+
+    try:
+        job.result()
+    except GoogleAPICallError as error:
+        return error
+    return None
+
+
+def _parameter(name: str, value: Any) -> Any:
+    from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter  # noqa: PLC0415 - heavy
+
+    if isinstance(value, tuple):
+        return ArrayQueryParameter(name, _bigquery_type(value[0]) if value else "STRING", list(value))
+    return ScalarQueryParameter(name, _bigquery_type(value), value)
+
+
+def _bigquery_type(value: Any) -> str:
+    for python_type, bigquery_type in ((bool, "BOOL"), (int, "INT64"), (datetime, "TIMESTAMP")):
+        if isinstance(value, python_type):
+            return bigquery_type
+    return "STRING"
+
+
+@contextmanager
+def bigquery_errors() -> Iterator[None]:
+    """Turn google's exceptions into ours: the type says whether a retry will help."""
+    from google.api_core.exceptions import GoogleAPICallError, RetryError  # noqa: PLC0415 - heavy
+
+    try:
+        yield
+    except EtlFactoryError:
+        raise
+    except RetryError as error:
+        raise TransientError(f"BigQuery does not answer: {error}") from error
+    except GoogleAPICallError as error:
+        raise classify(error) from error
+
+
+def classify(error: Any) -> EtlFactoryError:
+    """Map one google.api_core error to the class of ours that says what to do."""
+    text = str(error.message or error)
+    reasons = {item.get("reason") for item in error.errors or () if isinstance(item, Mapping)}
+    if any(word in text.lower() for word in _CONFLICTS):
+        return TransientError(f"BigQuery: another publish of this table won, this one will be retried: {text}")
+    if error.code in (408, 429) or (error.code or 500) >= 500 or reasons & _TRANSIENT_REASONS:
+        return TransientError(f"BigQuery is not available for the moment: {text}")
+    if error.code in (401, 403):
+        return AccessDeniedError(
+            f"BigQuery refused: {text}. Grant the identity of this DAG BigQuery Data Editor on the tenant's"
+            " datasets and BigQuery Job User on its project"
+        )
+    if error.code == 404:
+        return NotFoundError(f"BigQuery: {text}")
+    return TerminalError(f"BigQuery: {text}")
