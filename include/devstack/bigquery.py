@@ -16,7 +16,8 @@ def process(home: Home, venvs: Path) -> Process:
     root = home.data("gcs") / ".cloudstorage"
     root.mkdir(parents=True, exist_ok=True)
     command = [
-        str(venvs / "bigquery/bin/local-bigquery"),
+        str(venvs / "bigquery/bin/python"),
+        str(Path(__file__).parent / "bigquery_server.py"),
         "--data-dir",
         str(home.data("bigquery")),
         "--port",

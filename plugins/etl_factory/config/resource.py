@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from etl_factory.config.models import Tenant
 from etl_factory.identity import digest
-from etl_factory.sources.specs import ResourceSpec
+from etl_factory.sources.specs import ResourceSpec, SourceSpec, TaskSettings
 from etl_factory.warehouse.target import Destination, Target
 
-__all__ = ["Destination", "Resource"]
+__all__ = ["Destination", "Resource", "resources"]
 
 
 @dataclass(frozen=True)
@@ -51,5 +52,37 @@ class Resource:
     @property
     def spec_digest(self) -> str:
         """Fingerprint of all that decides what is read and how it is published."""
-        document: dict[str, Any] = self.spec.model_dump(mode="json", exclude={"description"})
+        unread = {"description", *TaskSettings.model_fields}
+        document: dict[str, Any] = self.spec.model_dump(mode="json", exclude=unread)
         return digest({"spec": document, "conn_id": self.conn_id, "table": self.table_id})
+
+
+def resources(
+    tenant: Tenant, source: SourceSpec, gcp_conn_id: str = "google_cloud_default"
+) -> tuple[Resource, ...]:
+    """Return the source's resources in the order of their file.
+
+    A Google source that names no connection is read as the tenant itself, through `gcp_conn_id`.
+    """
+    destination = Destination(
+        project=tenant.project,
+        location=tenant.location,
+        dataset=tenant.dataset,
+        landing=tenant.landing.rstrip("/"),
+        gcp_conn_id=gcp_conn_id,
+        impersonate=tenant.impersonate,
+        maximum_bytes_billed=tenant.limits.maximum_bytes_billed,
+    )
+    return tuple(
+        Resource(
+            tenant=tenant.tenant,
+            source=source.source,
+            source_type=source.type,
+            name=name,
+            conn_id=f"{tenant.tenant}__{source.connection}" if source.connection else gcp_conn_id,
+            timezone=tenant.timezone,
+            destination=destination,
+            spec=spec,
+        )
+        for name, spec in source.resources.items()
+    )

@@ -29,7 +29,8 @@ class Landing:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    def _blob(self, uri: str, generation: int | None = None) -> Blob:
+    def blob(self, uri: str, generation: int | None = None) -> Blob:
+        """Return a handle on one object, pinned to a generation if given."""
         bucket, name = split_uri(uri)
         return self.client.bucket(bucket).blob(name, chunk_size=CHUNK_BYTES, generation=generation)
 
@@ -38,7 +39,7 @@ class Landing:
         from google.api_core.exceptions import NotFound, PreconditionFailed  # noqa: PLC0415 - heavy
 
         try:
-            self._blob(uri).upload_from_string(
+            self.blob(uri).upload_from_string(
                 text.encode(), content_type="application/json", if_generation_match=0
             )
         except PreconditionFailed:
@@ -52,7 +53,7 @@ class Landing:
         from google.api_core.exceptions import NotFound  # noqa: PLC0415 - heavy
 
         try:
-            return str(self._blob(uri).download_as_bytes().decode())
+            return str(self.blob(uri).download_as_bytes().decode())
         except NotFound:
             return None
 
@@ -61,7 +62,7 @@ class Landing:
         """Stream bytes into a new object, which exists only once the block ends without an error."""
         from google.api_core.exceptions import NotFound  # noqa: PLC0415 - heavy
 
-        stream = self._blob(uri).open(
+        stream = self.blob(uri).open(
             "wb", content_type=content_type, if_generation_match=0, ignore_flush=True
         )
         try:
@@ -84,7 +85,7 @@ class Landing:
 
     def open(self, part: Part) -> IO[bytes]:
         """Read an object at exactly its pinned generation; raises StaleError when that is gone."""
-        blob = self._blob(part.uri, part.generation)
+        blob = self.blob(part.uri, part.generation)
         if not blob.exists():
             raise StaleError(f"landing object {part.uri} is gone or changed: clear the run from `extract`")
         stream: IO[bytes] = blob.open("rb", chunk_size=CHUNK_BYTES)
@@ -101,7 +102,7 @@ class Landing:
         from google.api_core.exceptions import NotFound  # noqa: PLC0415 - heavy
 
         try:
-            self._blob(uri).delete()
+            self.blob(uri).delete()
         except NotFound:
             return
 

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from etl_factory.config.resource import Resource
 from etl_factory.landing.objects import Landing
 from etl_factory.warehouse.client import Warehouse
 
+if TYPE_CHECKING:
+    from google.cloud import bigquery, storage
 
-def landing(resource: Resource) -> Landing:
-    """Return the resource's landing bucket."""
+
+def storage_client(resource: Resource, conn_id: str) -> storage.Client:
+    """Return a Cloud Storage client of one connection, as the tenant's identity."""
     from airflow.providers.google.cloud.hooks.gcs import GCSHook  # noqa: PLC0415 - heavy
 
-    to = resource.destination
-    return Landing(GCSHook(gcp_conn_id=to.gcp_conn_id, impersonation_chain=to.impersonate).get_conn())
+    return GCSHook(gcp_conn_id=conn_id, impersonation_chain=resource.destination.impersonate).get_conn()
 
 
-def warehouse(resource: Resource) -> Warehouse:
-    """Return the resource's warehouse; jobs run in the tenant's project and location."""
+def bigquery_client(resource: Resource, conn_id: str) -> bigquery.Client:
+    """Return a BigQuery client of one connection; jobs run in the tenant's project and location."""
     from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook  # noqa: PLC0415 - heavy
 
     to = resource.destination
     hook = BigQueryHook(
-        gcp_conn_id=to.gcp_conn_id,
-        location=to.location,
-        impersonation_chain=to.impersonate,
-        use_legacy_sql=False,
+        gcp_conn_id=conn_id, location=to.location, impersonation_chain=to.impersonate, use_legacy_sql=False
     )
-    return Warehouse(hook.get_client(project_id=to.project, location=to.location), resource.target)
+    return hook.get_client(project_id=to.project, location=to.location)
+
+
+def landing(resource: Resource) -> Landing:
+    """Return the resource's landing bucket."""
+    return Landing(storage_client(resource, resource.destination.gcp_conn_id))
+
+
+def warehouse(resource: Resource) -> Warehouse:
+    """Return the resource's warehouse."""
+    return Warehouse(bigquery_client(resource, resource.destination.gcp_conn_id), resource.target)

@@ -2,60 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
+from etl_factory.sources.words import Column, Count, Duration, Lag, Name, Ratio, Schedule, TimeZone, refuse
+
 BigQueryType = Literal[
     "STRING", "BYTES", "INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "BOOL",
     "DATE", "DATETIME", "TIME", "TIMESTAMP", "JSON", "GEOGRAPHY", "INTERVAL",
 ]  # fmt: skip
 ContractMode = Literal["evolve", "freeze", "discard_row", "discard_value"]
 
-_DURATION = re.compile(r"^(\d+)\s*(s|m|h|d|w)$")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def parse_duration(value: Any) -> Any:
-    """Turn `90s`, `10m`, `2h`, `1d`, `1w` into a timedelta; leave anything else to pydantic."""
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else value
-
-
-def parse_ratio(value: Any) -> Any:
-    """Turn `0.1%` into 0.001; leave anything else to pydantic."""
-    if isinstance(value, str) and value.endswith("%"):
-        return float(value[:-1]) / 100
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Ratio = Annotated[float, Field(ge=0, le=1), BeforeValidator(parse_ratio)]
-
-
-def parse_lag(value: Any) -> Any:
-    """Read a lag: a whole number for an integer cursor, else a duration."""
-    return parse_duration(value)
-
-
-Lag = Annotated[timedelta | int, BeforeValidator(parse_lag)]
-
 
 class Spec(BaseModel):
     """What YAML says: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class BadRows(Spec):
     """How many rows may be quarantined before the run fails: a count, a ratio of the rows read, or both."""
 
-    rows: int | None = Field(default=None, ge=0)
+    rows: Count | None = None
     ratio: Ratio | None = None
 
     def allows(self, quarantined: int, read: int) -> bool:
@@ -68,9 +39,7 @@ class BadRows(Spec):
     def _from_scalar(cls, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
             return {"rows": value}
-        if isinstance(value, str) and value.endswith("%"):
-            return {"ratio": value}
-        return value
+        return {"ratio": value} if isinstance(value, str | float) else value
 
 
 class Columns(Spec):
@@ -78,7 +47,7 @@ class Columns(Spec):
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    rename: dict[str, str] = Field(default_factory=dict)
+    rename: dict[str, Column] = Field(default_factory=dict)
     types: dict[str, BigQueryType] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -96,7 +65,15 @@ class SchemaContract(Spec):
     types: ContractMode = "evolve"
 
 
-class ResourceSpec(Spec):
+class TaskSettings(Spec):
+    """How Airflow runs a task; None leaves it to the source, the tenant, and at last the built-in value."""
+
+    retries: Annotated[int, Field(ge=0, le=20, strict=True)] | None = None
+    retry_delay: Duration | None = None
+    execution_timeout: Duration | None = None
+
+
+class ResourceSpec(TaskSettings):
     """What any resource says of its destination, whatever its source.
 
     `target_table` is the published table's name; by default `<source>__<resource>`.
@@ -105,13 +82,29 @@ class ResourceSpec(Spec):
     is_incremental: ClassVar[bool]
 
     description: str = ""
-    target_table: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,299}$")
-    primary_key: tuple[str, ...] = ()
+    target_table: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]{0,299}$")
+    primary_key: tuple[Column, ...] = ()
     columns: Columns = Field(default_factory=Columns)
     schema_contract: SchemaContract = Field(default_factory=SchemaContract)
-    partition_by: str | None = None
-    cluster_by: tuple[str, ...] = Field(default=(), max_length=4)
+    partition_by: Column | None = None
+    cluster_by: tuple[Column, ...] = Field(default=(), max_length=4)
     max_bad_rows: BadRows = Field(default_factory=lambda: BadRows(rows=0))
+
+    def needed_columns(self) -> dict[str, str]:
+        """Return the source columns that the load itself needs, with the key that names each."""
+        return {column: "primary_key" for column in self.primary_key}
+
+    @model_validator(mode="after")
+    def _keeps_needed_columns(self) -> ResourceSpec:
+        chosen, problems = self.columns, {}
+        for column, key in self.needed_columns().items():
+            if column in chosen.exclude:
+                problems[("columns", "exclude")] = f"{column!r} is the {key}: it cannot be excluded"
+            elif chosen.include and column not in chosen.include:
+                problems[("columns", "include")] = f"{column!r} is the {key}: include it too"
+        if problems:
+            refuse(problems)
+        return self
 
 
 class CatalogPart(Spec):
@@ -144,29 +137,34 @@ class TransactionalTable(Relation, ResourceSpec):
 
     is_incremental: ClassVar[bool] = True
     load: Literal["transactional"]
-    cursor: str
-    cursor_timezone: str | None = None
+    cursor: Column
+    cursor_timezone: TimeZone | None = None
     lag: Lag | None = None
     backfill_from: date | datetime | int | None = None
 
-    @model_validator(mode="after")
-    def _known_zone(self) -> TransactionalTable:
-        if self.cursor_timezone:
-            try:
-                ZoneInfo(self.cursor_timezone)
-            except (KeyError, ValueError) as error:
-                raise ValueError(f"unknown time zone {self.cursor_timezone!r}: use an IANA name") from error
-        return self
+    def needed_columns(self) -> dict[str, str]:
+        """Add the cursor to what the load needs."""
+        return {**super().needed_columns(), self.cursor: "cursor"}
 
 
 TableResource = Annotated[TransactionalTable | CatalogTable, Field(discriminator="load")]
+
+
+def _known_encoding(value: str) -> str:
+    try:
+        "".encode(value)
+    except LookupError as error:
+        raise ValueError(
+            f"unknown encoding {value!r}: use a name such as utf-8, windows-1250, latin-1"
+        ) from error
+    return value
 
 
 class Compressed(Spec):
     """A text format whose files may be compressed; `auto` goes by the file's first bytes."""
 
     compression: Literal["auto", "none", "gzip", "bz2", "zstd"] = "auto"
-    encoding: str = "utf-8"
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
 
 
 class CsvFormat(Compressed):
@@ -178,8 +176,15 @@ class CsvFormat(Compressed):
     escape: str = Field(default="", max_length=1)
     header: bool = True
     column_names: tuple[str, ...] = ()
-    skip_rows: int = Field(default=0, ge=0)
+    skip_rows: Count = 0
     null_values: tuple[str, ...] = ("",)
+
+    @model_validator(mode="after")
+    def _distinct_marks(self) -> CsvFormat:
+        marks = [mark for mark in (self.delimiter, self.quote, self.escape) if mark]
+        if len({*marks, "\n", "\r"}) < len(marks) + 2:
+            raise ValueError("delimiter, quote and escape must differ, and none may be a line break")
+        return self
 
 
 class JsonLinesFormat(Compressed):
@@ -200,9 +205,7 @@ class ParquetFormat(Spec):
     type: Literal["parquet"]
 
 
-FormatSpec = Annotated[
-    CsvFormat | JsonLinesFormat | JsonFormat | ParquetFormat, Field(discriminator="type")
-]
+FormatSpec = Annotated[CsvFormat | JsonLinesFormat | JsonFormat | ParquetFormat, Field(discriminator="type")]
 
 
 def _format_from_name(value: Any) -> Any:
@@ -230,3 +233,44 @@ class CatalogFiles(CatalogPart, Files, ResourceSpec):
 
 
 FileResource = Annotated[TransactionalFiles | CatalogFiles, Field(discriminator="load")]
+
+
+class ResourceDefaults(TaskSettings):
+    """What a source says once for all its resources; each of them may say otherwise."""
+
+    lag: Lag | None = None
+    max_bad_rows: BadRows | None = None
+    schema_contract: SchemaContract | None = None
+    max_shrink: Ratio | None = None
+
+
+class TaskDefaults(ResourceDefaults):
+    """What a tenant says once for all its sources; each of them may say otherwise."""
+
+    owner: Annotated[str, Field(min_length=1)] | None = None
+    schedule: Schedule | None = None
+
+
+class SourceSpec(Spec):
+    """One source file: one system, one DAG. Each source type says its own `type` and `resources`."""
+
+    source: Name
+    type: str
+    description: str = ""
+    owner: Annotated[str, Field(min_length=1)] | None = None
+    schedule: Schedule | None = None
+    defaults: ResourceDefaults = Field(default_factory=ResourceDefaults)
+    connection: Name | None
+    resources: Mapping[str, ResourceSpec]
+
+
+class ConnectedSpec(SourceSpec):
+    """A source that needs credentials of its own: `connection` names the tenant's, and no other's."""
+
+    connection: Name
+
+
+class GoogleSpec(SourceSpec):
+    """A source on Google Cloud, read as the tenant's own identity unless `connection` names another."""
+
+    connection: Name | None = None

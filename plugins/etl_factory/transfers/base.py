@@ -19,6 +19,7 @@ from etl_factory.landing.manifest import Manifest, Part, Plan, PlannedObject, du
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.operators import google
+from etl_factory.operators.handover import write_manifest
 from etl_factory.sources.base import FileSource, Selection, SourceObject, TableSnapshot, TableSource
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
 from etl_factory.transfers.planning import plan_objects, plan_window
@@ -38,7 +39,8 @@ class Extraction:
         self.resource = resource
         self.request: RunRequest = read_request(context, resource)
         self.landing = google.landing(resource)
-        self.ledger = Ledger(google.warehouse(resource))
+        self.warehouse = google.warehouse(resource)
+        self.ledger = Ledger(self.warehouse)
         self.head = self.ledger.head()
         self.folder = resource.target.landing_prefix(self.request.load_id)
         self.prefix = f"{self.folder}/{self.request.attempt}"
@@ -69,16 +71,15 @@ class Extraction:
 
     def finish(self, manifest: Manifest) -> dict[str, Any]:
         """Write the manifest, last of all, and return what XCom carries."""
-        uri = f"{self.prefix}/manifest.json"
-        if not self.landing.write_text(uri, dumps(manifest)):
-            raise StaleError(f"{uri} exists already: another process uses this attempt's name")
-        return {
-            "manifest": uri,
-            "rows": manifest.rows_read,
-            "bytes": manifest.bytes,
-            "window": str(manifest.plan.window or ""),
-            "objects": len(manifest.plan.objects),
-        }
+        return write_manifest(
+            self.landing,
+            self.prefix,
+            manifest,
+            rows=manifest.rows_read,
+            bytes=manifest.bytes,
+            window=str(manifest.plan.window or ""),
+            objects=len(manifest.plan.objects),
+        )
 
     def manifest(self, plan: Plan, snapshot_at: datetime) -> Manifest:
         """Start the manifest of this extract."""

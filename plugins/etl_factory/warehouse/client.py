@@ -101,11 +101,16 @@ class Warehouse:
             except NotFound:
                 return None
 
-    def create_staging(self, table_id: str, fields: tuple[Field, ...]) -> None:
-        """Create an empty staging table that expires by itself, unless it exists."""
+    def row_count(self, table_id: str) -> int | None:
+        """Return how many rows a table holds, None when there is no table."""
+        rows = self.rows(f"SELECT COUNT(*) AS n FROM `{table_id}`", absent_ok=True)
+        return int(rows[0]["n"]) if rows else None
+
+    def create_staging(self, table_id: str, fields: tuple[Field, ...], *, as_is: bool = False) -> None:
+        """Create an empty staging table that expires by itself, unless it exists; `as_is` keeps every type."""
         from google.cloud.bigquery import SchemaField, Table  # noqa: PLC0415 - heavy
 
-        schema = [SchemaField.from_api_repr(field.to_api(staged=True)) for field in fields]
+        schema = [SchemaField.from_api_repr(field.to_api(staged=not as_is)) for field in fields]
         table = Table(table_id, schema=schema)
         table.expires = datetime.now(UTC) + timedelta(days=STAGING_DAYS)
         with bigquery_errors():
@@ -125,11 +130,13 @@ class Warehouse:
     def _query_config(self, parameters: Mapping[str, Any]) -> Any:
         from google.cloud.bigquery import QueryJobConfig  # noqa: PLC0415 - heavy
 
-        return QueryJobConfig(
+        config = QueryJobConfig(
             query_parameters=[_parameter(name, value) for name, value in parameters.items()],
             labels=self.target.labels,
-            maximum_bytes_billed=self.target.destination.maximum_bytes_billed,
         )
+        if limit := self.target.destination.maximum_bytes_billed:
+            config.maximum_bytes_billed = limit
+        return config
 
 
 def _wait(job: QueryJob | LoadJob) -> Exception | None:
@@ -150,8 +157,11 @@ def _parameter(name: str, value: Any) -> Any:
     return ScalarQueryParameter(name, _bigquery_type(value), value)
 
 
+_PARAMETERS = ((bool, "BOOL"), (int, "INT64"), (float, "FLOAT64"), (datetime, "TIMESTAMP"))
+
+
 def _bigquery_type(value: Any) -> str:
-    for python_type, bigquery_type in ((bool, "BOOL"), (int, "INT64"), (datetime, "TIMESTAMP")):
+    for python_type, bigquery_type in _PARAMETERS:
         if isinstance(value, python_type):
             return bigquery_type
     return "STRING"

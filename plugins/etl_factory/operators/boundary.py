@@ -1,0 +1,29 @@
+"""The one place where our errors become Airflow's: the class of an error says whether a retry will help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from etl_factory.errors import ConfigError, SchemaError, TerminalError, TransientError
+
+Operator = TypeVar("Operator")
+Execute = Callable[[Operator, Mapping[str, Any]], Any]
+
+
+def airflow_errors(execute: Execute[Operator]) -> Execute[Operator]:
+    """Wrap an operator's `execute`: terminal errors fail the task at once, transient ones are retried."""
+
+    @wraps(execute)
+    def guarded(self: Operator, context: Mapping[str, Any]) -> Any:
+        try:
+            return execute(self, context)
+        except (TerminalError, ConfigError, SchemaError) as error:
+            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        except TransientError as error:
+            raise AirflowException(f"{type(error).__name__}: {error}") from error
+
+    return guarded

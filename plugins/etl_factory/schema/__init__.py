@@ -1,0 +1,1 @@
+"""Names, types and contract: Arrow in, Arrow out, no I/O."""

@@ -1,0 +1,161 @@
+"""Cleans batches: legal names, exact types, and every row that does not fit set aside with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl_factory.errors import SchemaError
+from etl_factory.schema.casting import cast_column
+from etl_factory.schema.contract import Column, Contract, Decision, decide
+from etl_factory.schema.naming import name_columns
+from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.schema.types import Field, field_of, staged_arrow
+
+SOURCE_URI = Field("_etl_source_uri", "STRING")
+RECORD = Field("_etl_record", "INT64")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What config says of columns; keys are the source's own names."""
+
+    include: Collection[str] = ()
+    exclude: Collection[str] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """How one resource's batches are cleaned: its columns, and the declared type of each."""
+
+    columns: tuple[Column, ...]
+    declared: pa.Schema
+    is_file: bool
+
+    @property
+    def staged(self) -> tuple[Field, ...]:
+        """Fields of the staging table, in order."""
+        fields = tuple(column.field for column in self.columns if not column.must_be_null)
+        return (*fields, SOURCE_URI, RECORD) if self.is_file else fields
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """Arrow schema of the clean parts."""
+        return pa.schema([pa.field(field.name, staged_arrow(field)) for field in self.staged])
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Clean rows, rows set aside, and single values set aside whose rows stay."""
+
+    rows: pa.RecordBatch
+    rejects: tuple[Reject, ...]
+    discarded: tuple[Reject, ...]
+
+
+def plan_cleaning(
+    declared: pa.Schema, wanted: Wanted, published: tuple[Field, ...] | None, contract: Contract, *,
+    is_file: bool, is_text: bool,
+) -> tuple[Cleaning, Decision]:  # fmt: skip
+    """Choose columns, names and types; raises SchemaError as naming, types and contract do."""
+    originals = choose(declared.names, wanted)
+    names = name_columns(originals, dict(wanted.rename))
+    types = dict(wanted.types)
+    _demand(types, originals, "columns.types")
+    incoming = {
+        original: Field(names[original], types[original])
+        if original in types
+        else field_of(declared.field(original), names[original])
+        for original in originals
+    }
+    decision = decide(incoming, published, contract, is_text=is_text)
+    return Cleaning(decision.columns, declared, is_file), decision
+
+
+def choose(names: list[str], wanted: Wanted) -> tuple[str, ...]:
+    """Apply include and exclude; raises SchemaError for a name that the data does not have."""
+    _demand(wanted.include, names, "columns.include")
+    return tuple(n for n in names if (not wanted.include or n in wanted.include) and n not in wanted.exclude)
+
+
+def _demand(asked: Collection[str], present: Collection[str], where: str) -> None:
+    import difflib  # noqa: PLC0415 - for messages only
+
+    for name in asked:
+        if name not in present:
+            near = difflib.get_close_matches(name, list(present), 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(sorted(present))}"
+            raise SchemaError(f"{where} names {name!r}, which the data does not have: {hint}")
+
+
+def clean(batch: Batch, cleaning: Cleaning, source_uri: str | None = None) -> Cleaned:
+    """Cast every column; rows with a value that cannot be cast are set aside, whole, with that value."""
+    rows, length = batch.rows, batch.rows.num_rows
+    arrays: list[pa.Array] = []
+    bad: list[tuple[Column, pa.Array]] = []
+    for column in cleaning.columns:
+        array, mask = _column(rows, column, cleaning)
+        if mask is not None:
+            bad.append((column, mask))
+        if not column.must_be_null:
+            arrays.append(array)
+    if cleaning.is_file:
+        arrays += [pa.array([source_uri] * length, pa.string()), batch.records.cast(pa.int64())]
+    cleaned = pa.RecordBatch.from_arrays(arrays, schema=cleaning.arrow)
+    return _set_aside(batch, cleaned, bad)
+
+
+def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[pa.Array, pa.Array | None]:
+    index = rows.schema.get_field_index(column.original)
+    if index < 0:
+        return pa.nulls(rows.num_rows, staged_arrow(column.field)), None
+    array = rows.column(index)
+    if column.must_be_null:
+        filled = pc.is_valid(array)
+        return array, filled if pc.any(filled).as_py() else None
+    return cast_column(array, cleaning.declared.field(column.original).type, column.field)
+
+
+def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]]) -> Cleaned:
+    if not bad:
+        return Cleaned(cleaned, (), ())
+    keep = [True] * batch.rows.num_rows
+    rejects: list[Reject] = []
+    discarded: list[Reject] = []
+    for column, mask in bad:
+        for index in pc.indices_nonzero(mask).to_pylist():
+            if column.on_misfit == "discard_value" and not column.must_be_null:
+                discarded.append(_reject(batch, index, column))
+            elif keep[index]:
+                keep[index] = False
+                rejects.append(_reject(batch, index, column))
+    return Cleaned(cleaned.filter(pa.array(keep)), tuple(rejects), tuple(discarded))
+
+
+def _reject(batch: Batch, index: int, column: Column) -> Reject:
+    row = batch.rows.slice(index, 1).to_pylist()[0]
+    reason = (
+        "the contract allows no new columns"
+        if column.must_be_null
+        else f"not a {column.field.type} that BigQuery can hold exactly"
+    )
+    return Reject(
+        record=batch.records[index].as_py(),
+        line=None,
+        column=column.original,
+        value=bounded(_text(row[column.original])),
+        reason=reason,
+        row=bounded(json.dumps(row, default=_text, ensure_ascii=False)),
+    )
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime | date | time) else str(value)

@@ -1,0 +1,156 @@
+"""The one table from Arrow types to BigQuery's, and a BigQuery field as plain data.
+
+Parquet to BigQuery: https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet#parquet_conversions
+DECIMAL loads as NUMERIC or BIGNUMERIC by the declared schema; TIMESTAMP_MICROS as TIMESTAMP when
+isAdjustedToUTC, else DATETIME; TIME_MICROS as TIME; JSON does not load from Parquet at all, so it is
+staged as STRING and parsed at publish. BIGNUMERIC is staged as STRING too: few Parquet readers keep 76 digits.
+Limits: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from etl_factory.errors import SchemaError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Mode = Literal["NULLABLE", "REQUIRED", "REPEATED"]
+# The REST API answers with these older words: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables
+_FROM_API = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "STRUCT": "RECORD"}
+NUMERIC_DIGITS, NUMERIC_SCALE = 29, 9
+BIGNUMERIC_DIGITS, BIGNUMERIC_SCALE = 38, 38
+# A key must be comparable: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#groupable_data_types
+KEY_TYPES = frozenset(
+    {"STRING", "BYTES", "INT64", "NUMERIC", "BIGNUMERIC", "BOOL", "DATE", "DATETIME", "TIME", "TIMESTAMP"}
+)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a BigQuery table; `fields` are those of a RECORD."""
+
+    name: str
+    type: str
+    mode: Mode = "NULLABLE"
+    fields: tuple[Field, ...] = ()
+    description: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Encode as JSON-ready values."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "mode": self.mode,
+            "fields": [field.to_json() for field in self.fields],
+            "description": self.description,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Field:
+        """Decode what `to_json` gave."""
+        return cls(**{**document, "fields": tuple(map(cls.from_json, document["fields"]))})
+
+    @classmethod
+    def from_api(cls, resource: Mapping[str, Any]) -> Field:
+        """Read a `TableFieldSchema` of BigQuery's REST API."""
+        type_ = str(resource["type"]).upper()
+        return cls(
+            name=resource["name"],
+            type=_FROM_API.get(type_, type_),
+            mode=resource.get("mode") or "NULLABLE",
+            fields=tuple(map(cls.from_api, resource.get("fields") or ())),
+            description=resource.get("description") or "",
+        )
+
+    def to_api(self, *, staged: bool = False) -> dict[str, Any]:
+        """Write a `TableFieldSchema`; as staged, JSON is STRING and nothing is REQUIRED."""
+        document: dict[str, Any] = {
+            "name": self.name,
+            "type": self.staged_type if staged else self.type,
+            "mode": "NULLABLE" if staged and self.mode == "REQUIRED" else self.mode,
+        }
+        if self.fields:
+            document["fields"] = [field.to_api(staged=staged) for field in self.fields]
+        return document
+
+    @property
+    def staged_type(self) -> str:
+        """Type in the staging table, which is loaded from Parquet."""
+        return "STRING" if self.type in ("JSON", "BIGNUMERIC", "GEOGRAPHY", "INTERVAL") else self.type
+
+    @property
+    def ddl(self) -> str:
+        """Type as written in DDL, e.g. `ARRAY<STRUCT<a INT64>>`."""
+        inner = self.type
+        if self.type == "RECORD":
+            inner = f"STRUCT<{', '.join(f'`{field.name}` {field.ddl}' for field in self.fields)}>"
+        return f"ARRAY<{inner}>" if self.mode == "REPEATED" else inner
+
+
+def field_of(arrow: pa.Field, name: str) -> Field:
+    """Return the BigQuery field that holds every value of an Arrow field.
+
+    Raises SchemaError for a type that BigQuery cannot hold and text cannot spell.
+    """
+    return Field(name, scalar_type(arrow.type, arrow.name))
+
+
+def scalar_type(type_: pa.DataType, column: str) -> str:
+    """Return the BigQuery type of an Arrow type; nested values become JSON, which keeps them exact."""
+    import pyarrow.types as t  # noqa: PLC0415 - heavy
+
+    if t.is_dictionary(type_):
+        return scalar_type(type_.value_type, column)
+    if t.is_decimal(type_):
+        return decimal_type(type_.precision, type_.scale)
+    if t.is_uint64(type_):
+        return "NUMERIC"
+    if t.is_timestamp(type_):
+        return "TIMESTAMP" if type_.tz else "DATETIME"
+    for test, name in (
+        (lambda x: str(x) == "extension<arrow.json>" or t.is_nested(x), "JSON"),
+        (t.is_boolean, "BOOL"),
+        (t.is_integer, "INT64"),
+        (t.is_floating, "FLOAT64"),
+        (t.is_date, "DATE"),
+        (t.is_time, "TIME"),
+        (lambda x: t.is_string(x) or t.is_large_string(x) or t.is_string_view(x) or t.is_null(x), "STRING"),
+        (lambda x: t.is_binary(x) or t.is_large_binary(x) or t.is_fixed_size_binary(x), "BYTES"),
+    ):
+        if test(type_):
+            return name
+    raise SchemaError(
+        f"column {column!r} has Arrow type {type_}, which BigQuery cannot hold: leave it out with columns.exclude"
+    )
+
+
+def decimal_type(precision: int, scale: int) -> str:
+    """Return the narrowest BigQuery type that holds every decimal(precision, scale) exactly."""
+    whole = precision - scale
+    if scale <= NUMERIC_SCALE and whole <= NUMERIC_DIGITS:
+        return "NUMERIC"
+    if scale <= BIGNUMERIC_SCALE and whole <= BIGNUMERIC_DIGITS:
+        return "BIGNUMERIC"
+    return "STRING"
+
+
+def staged_arrow(field: Field) -> pa.DataType:
+    """Return the Arrow type that a field's staged Parquet column has."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    scalars: dict[str, pa.DataType] = {
+        "INT64": pa.int64(),
+        "FLOAT64": pa.float64(),
+        "BOOL": pa.bool_(),
+        "BYTES": pa.binary(),
+        "DATE": pa.date32(),
+        "TIME": pa.time64("us"),
+        "DATETIME": pa.timestamp("us"),
+        "TIMESTAMP": pa.timestamp("us", "UTC"),
+        "NUMERIC": pa.decimal128(38, 9),
+    }
+    return scalars.get(field.type, pa.string())

@@ -1,0 +1,40 @@
+"""What the SQL sources share: choosing columns, and saying which name was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from etl_factory.errors import NotFoundError
+from etl_factory.sources.base import Selection
+
+
+class Named(Protocol):
+    """A column of any source."""
+
+    @property
+    def name(self) -> str:
+        """The column's own name."""
+
+
+Column = TypeVar("Column", bound=Named)
+
+
+def choose_columns(found: Sequence[Column], selection: Selection, where: str) -> list[Column]:
+    """Apply include and exclude; raises NotFoundError for a name that the relation lacks."""
+    names = [column.name for column in found]
+    cursor = (selection.cursor,) if selection.cursor else ()
+    for asked in (*selection.include, *selection.exclude, *selection.primary_key, *cursor):
+        if asked not in names:
+            raise NotFoundError(
+                f"{where}: {selection.table or 'the query'} has no column {asked!r}{nearest(asked, names)}"
+            )
+    wanted = set(selection.include or names) - set(selection.exclude)
+    return [column for column in found if column.name in wanted]
+
+
+def nearest(asked: str, names: Sequence[str]) -> str:
+    """Return `; did you mean ...?`, or nothing when no name is near."""
+    near = difflib.get_close_matches(asked, names, 1, 0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,267 @@
+"""MySQL and MariaDB, read unbuffered, as the server prints each value, inside one consistent snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from etl_factory.errors import (
+    AccessDeniedError,
+    ConfigError,
+    EtlFactoryError,
+    NotFoundError,
+    TerminalError,
+    TransientError,
+)
+from etl_factory.sources._mysql_types import CURSORS, declared_type, expression, to_arrow
+from etl_factory.sources._sql import choose_columns, nearest
+from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
+from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
+from etl_factory.windows import CursorKind, CursorValue, Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 20_000
+# https://mariadb.com/kb/en/mariadb-error-codes/ and the same numbers in MySQL's server error reference
+_DENIED, _NO_GRANT = (1045, 1044, 1698, 1049), (1142, 1143, 1227)
+_MISSING, _WRONG = (1146, 1054, 1305), (1064, 1149, 1055, 1060)
+_COLUMNS = """SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, NUMERIC_SCALE, COLUMN_KEY
+FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
+_JSON_CHECKS = """SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
+
+
+class MySQLSpec(ConnectedSpec):
+    """A MySQL or MariaDB database."""
+
+    type: Literal["mysql"]
+    resources: Annotated[dict[Name, TableResource], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class MySQLColumn:
+    """One column: `data_type` as in the catalogue (`bigint`), `full_type` with its arguments."""
+
+    name: str
+    data_type: str
+    full_type: str
+    precision: int | None = None
+    scale: int | None = None
+
+
+class MySQLSource(TableSource):
+    """A MySQL or MariaDB database."""
+
+    type: ClassVar[str] = "mysql"
+    title: ClassVar[str] = "MySQL / MariaDB"
+    transfer: ClassVar[str] = "etl_factory.transfers.mysql_to_gcs:MySQLToGCSPartsOperator"
+    conn_types: ClassVar[tuple[str, ...]] = ("mysql",)
+    spec: ClassVar[type[MySQLSpec]] = MySQLSpec
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """Open one read-only snapshot, in UTC and utf8mb4, whose values arrive as the server prints them."""
+        import MySQLdb  # noqa: PLC0415 - heavy
+
+        to = self.connection
+        secure = {key: to.extra[key] for key in ("ssl", "ssl_mode") if key in to.extra}
+        try:
+            connection = MySQLdb.connect(
+                host=to.host or "localhost", port=to.port or 3306, user=to.login, password=to.password,
+                database=to.database, charset="utf8mb4", connect_timeout=15, conv={}, **secure,
+            )  # fmt: skip
+            try:
+                for statement in (
+                    "SET time_zone = '+00:00'",
+                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+                ):
+                    connection.query(statement)
+                yield connection
+            finally:
+                connection.close()
+        except MySQLdb.Error as error:
+            raise self._explain(error) from None
+
+    def _explain(self, error: Any) -> EtlFactoryError:
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        text, where = f"{error.args[-1] if error.args else error}", f"{self.connection.conn_id} (MySQL)"
+        if code in _DENIED:
+            return AccessDeniedError(f"{where}: login as {self.connection.login!r} was refused: {text}")
+        if code in _NO_GRANT:
+            return AccessDeniedError(f"{where}: {text}. GRANT SELECT on it to {self.connection.login!r}")
+        if code in _MISSING:
+            return NotFoundError(f"{where}: {text}")
+        if code in _WRONG:
+            return TerminalError(f"{where}: {text}")
+        address = f"{self.connection.host}:{self.connection.port or 3306}"
+        return TransientError(f"{where}: {address} does not answer as it should: {text}. Check host, port, firewall")
+
+    def check(self) -> str:
+        """Return the server's version."""
+        with self._connection() as connection:
+            return f"MySQL {_rows(connection, 'SELECT VERSION()')[0][0]}"
+
+    def discover(self) -> Iterator[Found]:
+        """List the database's tables and views with their columns and primary keys."""
+        with self._connection() as connection:
+            for name in _tables(connection, self.connection.database):
+                rows = _rows(connection, _COLUMNS, self.connection.database, name)
+                columns = tuple((row[0], row[2]) for row in rows)
+                yield Found(name, columns, tuple(row[0] for row in rows if row[5] == "PRI"))
+
+    @contextmanager
+    def snapshot(self, selection: Selection) -> Iterator[MySQLSnapshot]:
+        """Open a consistent read of a table or query."""
+        with self._connection() as connection:
+            yield MySQLSnapshot(connection, selection, self.connection.database, self.connection.conn_id)
+
+
+class MySQLSnapshot(TableSnapshot):
+    """One relation in one snapshot."""
+
+    def __init__(self, connection: Any, selection: Selection, database: str, where: str) -> None:
+        import pyarrow as pa  # noqa: PLC0415 - heavy
+
+        self.connection, self.selection, self.where = connection, selection, where
+        now = _rows(connection, "SELECT UTC_TIMESTAMP(6)")[0][0]
+        self.now = datetime.fromisoformat(now).replace(tzinfo=UTC)
+        found = self._query_columns() if selection.query else self._table_columns(database)
+        self.columns = choose_columns(found, selection, where)
+        self._cursor_column = next((c for c in found if c.name == selection.cursor), None)
+        self.schema: pa.Schema = pa.schema([pa.field(c.name, declared_type(c)) for c in self.columns])
+
+    def _table_columns(self, database: str) -> list[MySQLColumn]:
+        assert self.selection.table is not None
+        schema, _, table = self.selection.table.rpartition(".")
+        schema = schema or database
+        rows = _rows(self.connection, _COLUMNS, schema, table)
+        if not rows:
+            names = _tables(self.connection, schema)
+            raise NotFoundError(
+                f"{self.where}: table {self.selection.table!r} does not exist in {schema!r}, or this login may"
+                f" not see it{nearest(table, names)}"
+            )
+        checked = self._json_checked(schema, table)
+        return [_column(row, is_json=row[0] in checked) for row in rows]
+
+    def _json_checked(self, schema: str, table: str) -> set[str]:
+        """Name the columns that MariaDB declares as JSON, which it keeps as text with a check."""
+        if "mariadb" not in _rows(self.connection, "SELECT VERSION()")[0][0].lower():
+            return set()
+        clauses = [row[0] for row in _rows(self.connection, _JSON_CHECKS, schema, table)]
+        return {clause[12:-2] for clause in clauses if clause.startswith("json_valid(`")}
+
+    def _query_columns(self) -> list[MySQLColumn]:
+        """Ask the server what a query returns: a temporary view over it would need rights, its metadata does not."""
+        self.connection.query(f"SELECT * FROM ({self.selection.query}) AS q LIMIT 0")
+        result = self.connection.use_result()
+        described, flags = result.describe(), result.field_flags()
+        result.fetch_row(maxrows=0)
+        return [_described(column, flag) for column, flag in zip(described, flags, strict=True)]
+
+    def cursor_kind(self) -> CursorKind:
+        """Classify the cursor column by its type."""
+        column = self._cursor_column
+        kind: Any = CURSORS.get(column.data_type) if column else None
+        if column is None or kind is None:
+            raise ConfigError(
+                f"cursor {self.selection.cursor!r} of {self.selection.table or 'the query'} is of type"
+                f" {column.full_type if column else 'unknown'}: a cursor is a timestamp, a date or an integer"
+            )
+        return kind  # type: ignore[no-any-return]  # a CursorKind by the table above
+
+    def greatest(self) -> int | None:
+        """Return the greatest cursor value."""
+        assert self.selection.cursor is not None
+        value = _rows(self.connection, f"SELECT MAX({_quoted(self.selection.cursor)}) FROM {self._relation()}")[0][0]
+        return None if value is None else int(value)
+
+    def count(self, window: Window | None) -> int:
+        """Count the window's rows in this snapshot."""
+        return int(_rows(self.connection, f"SELECT COUNT(*) FROM {self._relation()}{self._where(window)}")[0][0])
+
+    def read(self, window: Window | None) -> Iterator[pa.RecordBatch]:
+        """Stream the window's rows, unbuffered."""
+        import pyarrow as pa  # noqa: PLC0415 - heavy
+
+        listed = ", ".join(f"{expression(c, _quoted(c.name))} AS {_quoted(c.name)}" for c in self.columns)
+        self.connection.query(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
+        result = self.connection.use_result()
+        while rows := result.fetch_row(maxrows=BATCH_ROWS):
+            arrays = [to_arrow(c, values) for c, values in zip(self.columns, zip(*rows, strict=True), strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, names=[c.name for c in self.columns])
+
+    def _relation(self) -> str:
+        if self.selection.query:
+            return f"({self.selection.query}) AS q"
+        assert self.selection.table is not None
+        return ".".join(_quoted(part) for part in self.selection.table.split("."))
+
+    def _where(self, window: Window | None) -> str:
+        if window is None:
+            return ""
+        assert self.selection.cursor is not None
+        name = _quoted(self.selection.cursor)
+        start = "" if window.start is None else f"{name} >= {literal(window.start)} AND "
+        return f" WHERE (({start}{name} < {literal(window.end)}) OR {name} IS NULL)"
+
+
+def literal(value: CursorValue) -> str:
+    """Write a cursor value as a typed SQL literal; the session's time zone is UTC."""
+    if isinstance(value, datetime):
+        return f"TIMESTAMP'{value.replace(tzinfo=None).isoformat(sep=' ')}'"
+    return f"DATE'{value.isoformat()}'" if isinstance(value, date) else str(int(value))
+
+
+def _column(row: tuple[str, ...], *, is_json: bool) -> MySQLColumn:
+    name, data_type, full_type, precision, scale, _ = row
+    return MySQLColumn(
+        name,
+        "json" if is_json else data_type.lower(),
+        full_type.lower(),
+        int(precision) if precision else None,
+        int(scale) if scale else None,
+    )
+
+
+def _described(column: tuple[Any, ...], flags: int) -> MySQLColumn:
+    """Read a result column's protocol type; its length tells a decimal's digits."""
+    from MySQLdb.constants import FIELD_TYPE, FLAG  # noqa: PLC0415 - heavy
+
+    names = {getattr(FIELD_TYPE, name): name for name in dir(FIELD_TYPE) if name.isupper()}
+    protocol = {"TINY": "tinyint", "SHORT": "smallint", "INT24": "mediumint", "LONG": "int", "LONGLONG": "bigint",
+                "NEWDECIMAL": "decimal", "FLOAT": "float", "DOUBLE": "double", "DATE": "date", "YEAR": "year",
+                "NEWDATE": "date", "DATETIME": "datetime", "TIMESTAMP": "timestamp", "TIME": "time", "BIT": "bit",
+                "JSON": "json", "GEOMETRY": "geometry"}  # fmt: skip
+    name, code, _, _, precision, scale, _ = column
+    kind = protocol.get(names.get(code, ""), "")
+    if not kind:
+        kind = "blob" if flags & FLAG.BINARY and not flags & (FLAG.ENUM | FLAG.SET) else "text"
+    unsigned = bool(flags & FLAG.UNSIGNED)
+    digits = precision - (1 if scale else 0) - (0 if unsigned else 1) if kind == "decimal" else None
+    return MySQLColumn(name, kind, f"{kind}{' unsigned' if unsigned else ''}", digits, scale)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _tables(connection: Any, schema: str) -> list[str]:
+    sql = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s ORDER BY 1"
+    return [row[0] for row in _rows(connection, sql, schema)]
+
+
+def _rows(connection: Any, sql: str, *parameters: str) -> list[tuple[Any, ...]]:
+    if parameters:
+        quoted = tuple(connection.string_literal(parameter).decode() for parameter in parameters)
+        sql = sql % quoted
+    connection.query(sql)
+    rows = connection.store_result().fetch_row(maxrows=0)
+    return [tuple(None if v is None else v.decode() if isinstance(v, bytes) else v for v in row) for row in rows]

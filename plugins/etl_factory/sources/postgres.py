@@ -1,0 +1,257 @@
+"""PostgreSQL, read by ADBC's binary COPY inside one repeatable-read snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from urllib.parse import quote, urlencode
+
+from pydantic import Field
+
+from etl_factory.errors import (
+    AccessDeniedError,
+    ConfigError,
+    EtlFactoryError,
+    NotFoundError,
+    TerminalError,
+    TransientError,
+)
+from etl_factory.sources._postgres_types import (
+    CURSORS,
+    TEMPORAL,
+    PostgresColumn,
+    declared_type,
+    expression,
+)
+from etl_factory.sources._sql import choose_columns, nearest
+from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
+from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
+from etl_factory.windows import CursorKind, CursorValue, Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_BYTES = 16 * 1024 * 1024
+_SETTINGS = ("TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'iso_8601'",
+             "extra_float_digits = 1", "bytea_output = 'hex'")  # fmt: skip
+_VERSION = "SELECT current_setting('server_version') AS version"
+_COLUMNS = """
+SELECT a.attname AS name, coalesce(nullif(t.typbasetype, 0), t.oid)::bigint AS oid,
+       CASE WHEN t.typbasetype <> 0 THEN t.typtypmod ELSE a.atttypmod END AS modifier,
+       format_type(a.atttypid, a.atttypmod) AS type_name
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+_RELATIONS = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND n.nspname NOT LIKE 'pg_toast%' AND NOT c.relispartition ORDER BY 1"""
+_KEYS = """
+SELECT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+WHERE i.indrelid = to_regclass($1) AND i.indisprimary ORDER BY array_position(i.indkey::int[], a.attnum::int)"""
+
+
+class PostgresSpec(ConnectedSpec):
+    """A PostgreSQL database."""
+
+    type: Literal["postgres"]
+    resources: Annotated[dict[Name, TableResource], Field(min_length=1)]
+
+
+class PostgresSource(TableSource):
+    """A PostgreSQL database."""
+
+    type: ClassVar[str] = "postgres"
+    title: ClassVar[str] = "PostgreSQL"
+    transfer: ClassVar[str] = "etl_factory.transfers.postgres_to_gcs:PostgresToGCSPartsOperator"
+    conn_types: ClassVar[tuple[str, ...]] = ("postgres",)
+    spec: ClassVar[type[PostgresSpec]] = PostgresSpec
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """Open one read-only snapshot and a cursor in it; the driver's errors become ours."""
+        from adbc_driver_manager import dbapi  # noqa: PLC0415 - heavy
+        from adbc_driver_postgresql import dbapi as postgres  # noqa: PLC0415 - heavy
+
+        try:
+            with postgres.connect(self._uri()) as connection, connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                for setting in _SETTINGS:
+                    cursor.execute(f"SET {setting}")
+                yield cursor
+        except dbapi.Error as error:
+            raise self._explain(error) from None
+
+    def _uri(self) -> str:
+        to = self.connection
+        host = f"[{to.host}]" if ":" in to.host else to.host
+        options = {"connect_timeout": "15", "application_name": "etl-factory"}
+        options |= {key: str(value) for key, value in to.extra.items() if key.startswith("ssl")}
+        login = f"{quote(to.login, safe='')}:{quote(to.password, safe='')}"
+        return f"postgresql://{login}@{host}:{to.port or 5432}/{quote(to.database)}?{urlencode(options)}"
+
+    def _explain(self, error: Any) -> EtlFactoryError:
+        """Say what a driver error means and what to do; the password is in none of it."""
+        text = " ".join(str(error).split())
+        if self.connection.password:
+            text = text.replace(self.connection.password, "***")
+        state, where = str(getattr(error, "sqlstate", "") or ""), f"{self.connection.conn_id} (PostgreSQL)"
+        if state in ("28000", "28P01") or "authentication failed" in text:
+            return AccessDeniedError(f"{where}: login as {self.connection.login!r} was refused: {text}")
+        if state == "42501" or "permission denied" in text:
+            return AccessDeniedError(f"{where}: {text}. GRANT SELECT on it to {self.connection.login!r}")
+        if state in ("42P01", "42703", "3D000") or "does not exist" in text:
+            return NotFoundError(f"{where}: {text}")
+        if state.startswith(("42", "22", "0A")):
+            return TerminalError(f"{where}: {text}")
+        address = f"{self.connection.host}:{self.connection.port or 5432}"
+        return TransientError(f"{where}: {address} does not answer as it should: {text}. Check host, port, firewall")
+
+    def check(self) -> str:
+        """Return the server's version."""
+        with self._cursor() as cursor:
+            return f"PostgreSQL {_rows(cursor, _VERSION)[0]['version']}"
+
+    def discover(self) -> Iterator[Found]:
+        """List tables and views with their columns and primary keys."""
+        with self._cursor() as cursor:
+            for row in _rows(cursor, _RELATIONS):
+                columns = tuple((c["name"], c["type_name"]) for c in _rows(cursor, _COLUMNS, row["name"]))
+                keys = tuple(key["name"] for key in _rows(cursor, _KEYS, row["name"]))
+                yield Found(row["name"], columns, keys)
+
+    @contextmanager
+    def snapshot(self, selection: Selection) -> Iterator[PostgresSnapshot]:
+        """Open a consistent read of a table or query."""
+        with self._cursor() as cursor:
+            yield PostgresSnapshot(cursor, selection, self.connection.conn_id)
+
+
+class PostgresSnapshot(TableSnapshot):
+    """One relation in one snapshot."""
+
+    def __init__(self, cursor: Any, selection: Selection, where: str) -> None:
+        import pyarrow as pa  # noqa: PLC0415 - heavy
+
+        self.cursor, self.selection, self.where = cursor, selection, where
+        self.now = _rows(cursor, "SELECT transaction_timestamp() AS now")[0]["now"].astimezone(UTC)
+        found = self._query_columns() if selection.query else self._table_columns()
+        self.columns = choose_columns(found, selection, where)
+        self._cursor_column = next((c for c in found if c.name == selection.cursor), None)
+        self.schema: pa.Schema = pa.schema([pa.field(c.name, declared_type(c)) for c in self.columns])
+
+    def _table_columns(self) -> list[PostgresColumn]:
+        assert self.selection.table is not None
+        found = [PostgresColumn(**row) for row in _rows(self.cursor, _COLUMNS, self.selection.table)]
+        if not found:
+            names = [row["name"] for row in _rows(self.cursor, _RELATIONS)]
+            raise NotFoundError(
+                f"{self.where}: table {self.selection.table!r} does not exist, or {'no' if not names else 'this'}"
+                f" login may not see it{nearest(self.selection.table, names)}"
+            )
+        return found
+
+    def _query_columns(self) -> list[PostgresColumn]:
+        """Ask the server what a query returns: a cursor over no rows, described by its own catalogue."""
+        self.cursor.execute(f"SELECT * FROM ({self.selection.query}) AS q LIMIT 0")
+        names = [column[0] for column in self.cursor.description]
+        self.cursor.fetchall()
+        if not names:
+            return []
+        probes = ", ".join(
+            f"(SELECT pg_typeof({_quoted(name)})::oid::bigint FROM one) AS t{i}" for i, name in enumerate(names)
+        )
+        source = f"WITH q AS ({self.selection.query}), one AS (SELECT q.* FROM (SELECT 1) s LEFT JOIN q ON false)"
+        oids = _rows(self.cursor, f"{source} SELECT {probes}")[0]
+        base = "SELECT coalesce(nullif(typbasetype, 0), oid)::bigint AS oid FROM pg_type WHERE oid = $1"
+        return [
+            PostgresColumn(name, _rows(self.cursor, base, oids[f"t{i}"])[0]["oid"], -1, "")
+            for i, name in enumerate(names)
+        ]
+
+    def cursor_kind(self) -> CursorKind:
+        """Classify the cursor column by its type."""
+        column = self._cursor_column
+        kind: Any = CURSORS.get(column.oid) if column else None
+        if column is None or kind is None:
+            raise ConfigError(
+                f"cursor {self.selection.cursor!r} of {self.selection.table or 'the query'} is of type"
+                f" {column.type_name if column else 'unknown'}: a cursor is a timestamp, a date or an integer"
+            )
+        return kind  # type: ignore[no-any-return]  # a CursorKind by the table above
+
+    def greatest(self) -> int | None:
+        """Return the greatest cursor value."""
+        assert self.selection.cursor is not None
+        sql = f"SELECT max({_quoted(self.selection.cursor)})::bigint AS greatest FROM {self._relation()}"
+        value: int | None = _rows(self.cursor, sql)[0]["greatest"]
+        return value
+
+    def count(self, window: Window | None) -> int:
+        """Count the window's rows in this snapshot."""
+        sql = f"SELECT count(*) AS n FROM {self._relation()}{self._where(window)}"
+        return int(_rows(self.cursor, sql)[0]["n"])
+
+    def read(self, window: Window | None) -> Iterator[pa.RecordBatch]:
+        """Stream the window's rows; temporal columns as text when one holds what Arrow cannot."""
+        as_text = self._has_odd_times(window)
+        listed = ", ".join(
+            f"{expression(c, _quoted(c.name), temporal_as_text=as_text)} AS {_quoted(c.name)}" for c in self.columns
+        )
+        self.cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
+        self.cursor.execute(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
+        reader = self.cursor.fetch_record_batch()
+        for batch in reader:
+            yield _plain(batch)
+
+    def _has_odd_times(self, window: Window | None) -> bool:
+        """Whether a temporal column holds infinity or a year outside 1 to 9999, which ADBC reads as garbage."""
+        names = [_quoted(c.name) for c in self.columns if c.oid in TEMPORAL]
+        if not names:
+            return False
+        tests = " OR ".join(
+            f"NOT ({name} >= '0001-01-01' AND {name} < '9999-12-31')" for name in names
+        )
+        where = self._where(window)
+        sql = f"SELECT 1 AS odd FROM {self._relation()}{where}{' AND' if where else ' WHERE'} ({tests}) LIMIT 1"
+        return bool(_rows(self.cursor, sql))
+
+    def _relation(self) -> str:
+        if self.selection.query:
+            return f"({self.selection.query}) AS q"
+        assert self.selection.table is not None
+        return str(_rows(self.cursor, "SELECT to_regclass($1)::text AS name", self.selection.table)[0]["name"])
+
+    def _where(self, window: Window | None) -> str:
+        if window is None:
+            return ""
+        assert self.selection.cursor is not None
+        name = _quoted(self.selection.cursor)
+        start = "" if window.start is None else f"{name} >= {literal(window.start)} AND "
+        return f" WHERE (({start}{name} < {literal(window.end)}) OR {name} IS NULL)"
+
+
+def literal(value: CursorValue) -> str:
+    """Write a cursor value as a typed SQL literal."""
+    if isinstance(value, datetime):
+        return f"{'timestamptz' if value.tzinfo else 'timestamp'} '{value.isoformat(sep=' ')}'"
+    return f"date '{value.isoformat()}'" if isinstance(value, date) else str(int(value))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Drop the driver's extension wrappings and metadata: what stays is plain text and numbers."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    arrays = [a.storage if isinstance(a, pa.ExtensionArray) else a for a in batch.columns]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def _rows(cursor: Any, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+    cursor.execute(sql, parameters or None)
+    rows: list[dict[str, Any]] = cursor.fetch_arrow_table().to_pylist()
+    return rows
