@@ -96,7 +96,8 @@ class ResourceSpec(TaskSettings):
 
     @model_validator(mode="after")
     def _keeps_needed_columns(self) -> ResourceSpec:
-        chosen, problems = self.columns, {}
+        chosen = self.columns
+        problems: dict[tuple[str, ...], str] = {}
         for column, key in self.needed_columns().items():
             if column in chosen.exclude:
                 problems[("columns", "exclude")] = f"{column!r} is the {key}: it cannot be excluded"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -26,7 +27,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _CRON_FIELD = re.compile(r"^[0-9A-Za-z*,/#-]+$")
 
 
-def refuse(problems: dict[tuple[str, ...], str]) -> NoReturn:
+def refuse(problems: Mapping[tuple[str, ...], str]) -> NoReturn:
     """Fail a model's validation at places inside it: a path of keys, and the message for each."""
     raise PydanticCustomError("problems", "{text}", {"text": "; ".join(problems.values()), "at": problems})
 

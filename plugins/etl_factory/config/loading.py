@@ -1,0 +1,117 @@
+"""Reads the tenants' folder: every file becomes a valid source or a broken file with its exact errors."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl_factory.config.document import Document
+from etl_factory.config.models import Tenant
+from etl_factory.config.reading import TENANT_FILE, Errors, Folder, read_folder, read_source, read_tenant
+from etl_factory.config.rules import SourceFile, repeated_sources, shared_tables
+from etl_factory.errors import ConfigError
+from etl_factory.sources.words import parse_schedule
+
+__all__ = ["BrokenFile", "Catalogue", "SourceFile", "load", "load_source"]
+
+
+@dataclass(frozen=True)
+class BrokenFile:
+    """A file that makes no DAG, and why; `schedule` is cron or `none` when it can still be read."""
+
+    path: Path
+    dag_id: str
+    errors: Errors
+    schedule: str | None = None
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything under one root: valid tenants and sources, and every file that is not."""
+
+    tenants: tuple[Tenant, ...]
+    sources: tuple[SourceFile, ...]
+    errors: tuple[BrokenFile, ...]
+
+
+def load(root: str | Path) -> Catalogue:
+    """Read every tenant under `root`; raises ConfigError only when there is no such folder."""
+    top = _root(root)
+    folders = [read_folder(path) for path in sorted(top.iterdir()) if _is_tenant_folder(path)]
+    sources = [source for folder in folders for source in folder.sources]
+    documents = {path: document for folder in folders for path, document in folder.documents.items()}
+    errors: dict[Path, Errors] = _strays(top)
+    for folder in folders:
+        errors.update(folder.errors)
+    for found in (repeated_sources(documents.items()), shared_tables(sources)):
+        for path, more in found.items():
+            errors[path] = (*errors.get(path, ()), *more)
+    return Catalogue(
+        tenants=tuple(folder.tenant for folder in folders if folder.tenant),
+        sources=tuple(source for source in sources if source.path not in errors),
+        errors=tuple(_broken(path, errors[path], folders, top) for path in sorted(errors)),
+    )
+
+
+def load_source(root: str | Path, dag_id: str) -> SourceFile | BrokenFile | None:
+    """Read only what one DAG needs, its tenant.yaml and its own file; None when there is no such file.
+
+    What takes all files to see (two resources for one table, say) is left to `load`.
+    """
+    tenant, _, source = dag_id.partition("__")
+    top = _root(root)
+    file = top / tenant / f"{source}.yaml"
+    if not tenant or not file.is_file() or file.name == TENANT_FILE:
+        return None
+    folder = read_tenant(file.parent)
+    read_source(file, folder)
+    return folder.sources[0] if folder.sources else _broken(file, folder.errors[file], [folder], top)
+
+
+def _root(root: str | Path) -> Path:
+    if str(root).startswith("gs://"):
+        raise ConfigError(
+            f"config root {root} cannot be read here: DAGs are parsed offline, so ETL_FACTORY_CONFIG_ROOT"
+            " must name a folder (on Composer, one that the bucket syncs)"
+        )
+    if not Path(root).is_dir():
+        raise ConfigError(f"config root {root} is not a folder: set ETL_FACTORY_CONFIG_ROOT to the right one")
+    return Path(root)
+
+
+def _is_tenant_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith((".", "__"))
+
+
+def _strays(top: Path) -> dict[Path, Errors]:
+    message = f"this file is not read: a source is a file {top}/<tenant>/<source>.yaml"
+    files = sorted(path for path in top.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+    return {file: (ConfigError(message, file=str(file), line=1),) for file in files}
+
+
+def _broken(path: Path, errors: Errors, folders: Iterable[Folder], top: Path) -> BrokenFile:
+    folder = next((folder for folder in folders if folder.path == path.parent), None)
+    document = folder.documents.get(path) if folder else None
+    zone = folder.timezone if folder else "UTC"
+    return BrokenFile(path, _dag_id(path, top), errors, _schedule(document), zone)
+
+
+def _dag_id(path: Path, top: Path) -> str:
+    """Name a broken file's DAG by its path; a path that no source can have adds its digest."""
+    plain = f"{path.parent.name}__{path.stem}"
+    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", plain)[:200]
+    if clean == plain and path.suffix == ".yaml" and path.parent.parent == top:
+        return clean
+    return f"{clean}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
+def _schedule(document: Document | None) -> str | None:
+    text = document.value.get("schedule") if document else None
+    try:
+        return parse_schedule(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,121 @@
+"""Reads one tenant's folder: its tenant.yaml, and each source file against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from etl_factory.config.defaults import effective
+from etl_factory.config.document import Document, read_document
+from etl_factory.config.models import Tenant
+from etl_factory.config.problems import config_errors, one_of
+from etl_factory.config.rules import SourceFile, cursor_errors
+from etl_factory.errors import ConfigError
+from etl_factory.sources import SOURCES, source_class
+from etl_factory.sources.specs import SourceSpec
+
+TENANT_FILE = "tenant.yaml"
+Errors = tuple[ConfigError, ...]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass
+class Folder:
+    """One tenant's folder, filled file by file: what is valid, what was read, and what is wrong."""
+
+    path: Path
+    tenant: Tenant | None = None
+    sources: list[SourceFile] = field(default_factory=list)
+    documents: dict[Path, Document] = field(default_factory=dict)
+    errors: dict[Path, Errors] = field(default_factory=dict)
+
+    @property
+    def tenant_path(self) -> Path:
+        """Where the tenant's own file is."""
+        return self.path / TENANT_FILE
+
+    @property
+    def timezone(self) -> str:
+        """The tenant's time zone, UTC when it cannot be known."""
+        return self.tenant.timezone if self.tenant else "UTC"
+
+
+def read_folder(path: Path) -> Folder:
+    """Read a tenant's folder, every file of it."""
+    folder = read_tenant(path)
+    for file in _yaml_files(folder):
+        if file.suffix == ".yml" or file.parent != path:
+            message = f"this file is not read: a source is a file {path}/<source>.yaml"
+            folder.errors[file] = (ConfigError(message, file=str(file), line=1),)
+        else:
+            read_source(file, folder)
+    return folder
+
+
+def _yaml_files(folder: Folder) -> list[Path]:
+    files = (file for suffix in ("*.yaml", "*.yml") for file in folder.path.rglob(suffix))
+    visible = (f for f in files if not any(p.startswith(".") for p in f.relative_to(folder.path).parts))
+    return sorted(file for file in visible if file != folder.tenant_path)
+
+
+def read_tenant(path: Path) -> Folder:
+    """Read only the tenant's own file of a folder."""
+    folder = Folder(path)
+    document = Document(str(folder.tenant_path))
+    if not folder.tenant_path.exists():
+        errors: Errors = (document.error(f"{TENANT_FILE} is missing: every tenant's folder has one"),)
+        folder.errors[folder.tenant_path] = errors
+        return folder
+    document = folder.documents[folder.tenant_path] = read_document(folder.tenant_path)
+    tenant, errors = validate(document, Tenant)
+    if document.value.get("tenant") not in (None, path.name):
+        message = f"the folder is named {path.name!r}: a tenant and its folder have one name"
+        errors = (*errors, document.error(message, ("tenant",)))
+    if errors:
+        folder.errors[folder.tenant_path] = errors
+    else:
+        folder.tenant = tenant
+    return folder
+
+
+def read_source(file: Path, folder: Folder) -> None:
+    """Read one source file into its folder; a broken tenant.yaml breaks it too."""
+    document = folder.documents[file] = read_document(file)
+    spec, errors = _validate_source(document)
+    if document.value.get("source") not in (None, file.stem):
+        message = f"the file is named {file.name}: a source and its file have one name"
+        errors = (*errors, document.error(message, ("source",)))
+    if folder.tenant is None:
+        errors = (*folder.errors[folder.tenant_path], *errors)
+    elif spec is not None:
+        spec = effective(folder.tenant, spec)
+        errors = (*errors, *cursor_errors(spec, document))
+        if not errors:
+            folder.sources.append(SourceFile(file, folder.tenant, spec, document))
+    if errors:
+        folder.errors[file] = errors
+
+
+def _validate_source(document: Document) -> tuple[SourceSpec | None, Errors]:
+    types = [source.type for source in SOURCES]
+    if not document.value:
+        return None, tuple(document.errors)
+    kind = document.value.get("type")
+    if kind in types:
+        spec: tuple[SourceSpec | None, Errors] = validate(document, source_class(kind).spec)
+        return spec
+    message = f"required: one of {', '.join(types)}" if kind is None else f"source type {one_of(kind, types)}"
+    return None, (*document.errors, document.error(message, ("type",)))
+
+
+def validate(document: Document, model: type[M]) -> tuple[M | None, Errors]:
+    """Make a model of a document, or say all that is wrong with it."""
+    if not document.value:
+        return None, tuple(document.errors) or (document.error("the mapping is empty"),)
+    try:
+        return model.model_validate(document.value), tuple(document.errors)
+    except ValidationError as error:
+        return None, (*document.errors, *config_errors(error, document, model))

@@ -1,0 +1,105 @@
+"""What no model sees alone: a cursor against its merged lag, one table or one source claimed twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from etl_factory.config.document import Document, Steps
+from etl_factory.config.models import Tenant
+from etl_factory.config.resource import Resource, resources
+from etl_factory.errors import ConfigError
+from etl_factory.sources.specs import SourceSpec, TransactionalTable
+
+DST_LAG = timedelta(hours=1)
+_YEAR = 2025  # any recent year: only whether the offset changes within it matters
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One valid source file: where it is, whose it is, and what it says, defaults applied."""
+
+    path: Path
+    tenant: Tenant
+    spec: SourceSpec
+    document: Document
+
+    @property
+    def dag_id(self) -> str:
+        """DAG that the file becomes."""
+        return f"{self.tenant.tenant}__{self.spec.source}"
+
+
+def cursor_errors(spec: SourceSpec, document: Document) -> Iterator[ConfigError]:
+    """Find cursors whose settings contradict each other, whatever the column's type turns out to be."""
+    for name, resource in spec.resources.items():
+        if isinstance(resource, TransactionalTable) and (message := _cursor_problem(resource)):
+            yield document.error(message, ("resources", name, "lag"))
+
+
+def _cursor_problem(spec: TransactionalTable) -> str | None:
+    lag, zone = spec.lag, spec.cursor_timezone
+    if isinstance(lag, int) and zone:
+        return f"a lag of {lag} units needs an integer cursor, but cursor_timezone says it is a time"
+    starts_at_number = isinstance(spec.backfill_from, int)
+    if lag is not None and spec.backfill_from is not None and starts_at_number != isinstance(lag, int):
+        return f"lag and backfill_from ({spec.backfill_from}) must both be numbers, or both be of time"
+    if isinstance(lag, timedelta) and zone and lag < DST_LAG and _has_dst(zone):
+        return f"lag must be at least 1h: clocks in {zone} go back an hour in autumn, and rows repeat it"
+    return None
+
+
+def _has_dst(zone: str) -> bool:
+    offsets = {datetime(_YEAR, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in range(1, 13)}
+    return len(offsets) > 1
+
+
+def shared_tables(files: Iterable[SourceFile]) -> dict[Path, list[ConfigError]]:
+    """Find resources, of any tenant, that would write one published table or one ledger table."""
+    claims: dict[str, list[tuple[SourceFile, Resource]]] = defaultdict(list)
+    for file in files:
+        for resource in resources(file.tenant, file.spec):
+            for table in {resource.table_id.lower(), resource.target.ledger_id.lower()}:
+                claims[table].append((file, resource))
+    errors: dict[Path, list[ConfigError]] = defaultdict(list)
+    for table, claimants in sorted(claims.items()):
+        for file, resource in claimants if len(claimants) > 1 else ():
+            others = [r for _, r in claimants if r is not resource]
+            errors[file.path].append(_shared(table, file, resource, others))
+    return errors
+
+
+def _shared(table: str, file: SourceFile, resource: Resource, others: Iterable[Resource]) -> ConfigError:
+    names = ", ".join(sorted(f"{other.dag_id}.{other.name}" for other in others))
+    steps: Steps = ("resources", resource.name)
+    if table == resource.table_id.lower():
+        message = (
+            f"table {resource.table_id} is also written by {names}: give one of them another target_table"
+        )
+        return file.document.error(
+            message, (*steps, *(("target_table",) if resource.spec.target_table else ()))
+        )
+    message = (
+        f"ledger {resource.target.ledger_id} would also be {names}'s: tenants that share a dataset need"
+        " different source or resource names"
+    )
+    return file.document.error(message, steps)
+
+
+def repeated_sources(documents: Iterable[tuple[Path, Document]]) -> dict[Path, list[ConfigError]]:
+    """Find files of one tenant that declare the same source; each of them is at fault."""
+    claims: dict[tuple[Path, str], list[tuple[Path, Document]]] = defaultdict(list)
+    for path, document in documents:
+        if isinstance(name := document.value.get("source"), str):
+            claims[path.parent, name].append((path, document))
+    errors: dict[Path, list[ConfigError]] = defaultdict(list)
+    for (_, name), claimants in claims.items():
+        for path, document in claimants if len(claimants) > 1 else ():
+            others = ", ".join(other.name for other, _ in claimants if other != path)
+            message = f"source {name!r} is also declared in {others}: one source is one file"
+            errors[path].append(document.error(message, ("source",)))
+    return errors
