@@ -38,6 +38,7 @@ def environment(home: Home) -> dict[str, str]:
         "AIRFLOW_PASSWORD": keys["password"],
         "ETL_FACTORY_CONFIG_ROOT": config_root,
         "ETL_FACTORY_ROLES": ",".join(ROLES),
+        "ETL_FACTORY_SCHEDULES": "off",
         "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": json.dumps(
             {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": PROJECT}}
         ),

@@ -39,6 +39,7 @@ def resolve(conn_id: str) -> Connection:
 def _plain(conn_id: str, found: Any, extra: dict[str, Any]) -> Connection:
     return Connection(
         conn_id=conn_id,
+        conn_type=found.conn_type or "",
         host=found.host or "",
         port=found.port,
         login=found.login or "",

@@ -19,6 +19,7 @@ class Settings:
     `gcp_conn_id`: Airflow connection used for landing, staging and publish.
     `secret_manager_endpoint`: host:port of a regional or local Secret Manager; empty for Google's.
     `secrets_project`: project that holds the `airflow-connections-*` secrets.
+    `schedules`: False builds every DAG without its schedule, for a laptop or a staging environment.
     """
 
     config_root: str
@@ -26,6 +27,7 @@ class Settings:
     gcp_conn_id: str
     secret_manager_endpoint: str
     secrets_project: str
+    schedules: bool = True
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -37,6 +39,7 @@ class Settings:
             gcp_conn_id=env.get("ETL_FACTORY_GCP_CONN_ID", "google_cloud_default"),
             secret_manager_endpoint=env.get("ETL_FACTORY_SECRET_MANAGER_ENDPOINT", ""),
             secrets_project=env.get("ETL_FACTORY_SECRETS_PROJECT", ""),
+            schedules=env.get("ETL_FACTORY_SCHEDULES", "on").strip().lower() != "off",
         )
 
 

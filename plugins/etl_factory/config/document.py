@@ -37,8 +37,11 @@ class Document:
 
     def error(self, message: str, steps: Steps = ()) -> ConfigError:
         """Make an error at a place of this file, on its line, or on that of the nearest place around it."""
-        at = next((self.lines[steps[:n]] for n in range(len(steps), 0, -1) if steps[:n] in self.lines), 1)
-        return ConfigError(message, file=self.file, line=at, path=dotted(steps))
+        return ConfigError(message, file=self.file, line=self.line(steps), path=dotted(steps))
+
+    def line(self, steps: Steps) -> int:
+        """Return the line of a place, or of the nearest place around it."""
+        return next((self.lines[steps[:n]] for n in range(len(steps), 0, -1) if steps[:n] in self.lines), 1)
 
 
 def dotted(steps: Steps) -> str:

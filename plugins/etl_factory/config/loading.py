@@ -10,7 +10,7 @@ from pathlib import Path
 
 from etl_factory.config.document import Document
 from etl_factory.config.models import Tenant
-from etl_factory.config.reading import TENANT_FILE, Errors, Folder, read_folder, read_source, read_tenant
+from etl_factory.config.reading import TENANT_FILE, Errors, Folder, Roles, read_folder, read_source, read_tenant
 from etl_factory.config.rules import SourceFile, repeated_sources, shared_tables
 from etl_factory.errors import ConfigError
 from etl_factory.sources.words import parse_schedule
@@ -38,10 +38,13 @@ class Catalogue:
     errors: tuple[BrokenFile, ...]
 
 
-def load(root: str | Path) -> Catalogue:
-    """Read every tenant under `root`; raises ConfigError only when there is no such folder."""
+def load(root: str | Path, roles: Roles = None) -> Catalogue:
+    """Read every tenant under `root`; raises ConfigError only when there is no such folder.
+
+    With `roles`, a tenant whose `airflow_role` is not among them is broken.
+    """
     top = _root(root)
-    folders = [read_folder(path) for path in sorted(top.iterdir()) if _is_tenant_folder(path)]
+    folders = [read_folder(path, roles) for path in sorted(top.iterdir()) if _is_tenant_folder(path)]
     sources = [source for folder in folders for source in folder.sources]
     documents = {path: document for folder in folders for path, document in folder.documents.items()}
     errors: dict[Path, Errors] = _strays(top)
@@ -57,7 +60,7 @@ def load(root: str | Path) -> Catalogue:
     )
 
 
-def load_source(root: str | Path, dag_id: str) -> SourceFile | BrokenFile | None:
+def load_source(root: str | Path, dag_id: str, roles: Roles = None) -> SourceFile | BrokenFile | None:
     """Read only what one DAG needs, its tenant.yaml and its own file; None when there is no such file.
 
     What takes all files to see (two resources for one table, say) is left to `load`.
@@ -67,7 +70,7 @@ def load_source(root: str | Path, dag_id: str) -> SourceFile | BrokenFile | None
     file = top / tenant / f"{source}.yaml"
     if not tenant or not file.is_file() or file.name == TENANT_FILE:
         return None
-    folder = read_tenant(file.parent)
+    folder = read_tenant(file.parent, roles)
     read_source(file, folder)
     return folder.sources[0] if folder.sources else _broken(file, folder.errors[file], [folder], top)
 

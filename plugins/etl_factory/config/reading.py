@@ -19,6 +19,7 @@ from etl_factory.sources.specs import SourceSpec
 
 TENANT_FILE = "tenant.yaml"
 Errors = tuple[ConfigError, ...]
+Roles = frozenset[str] | None
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -43,9 +44,9 @@ class Folder:
         return self.tenant.timezone if self.tenant else "UTC"
 
 
-def read_folder(path: Path) -> Folder:
+def read_folder(path: Path, roles: Roles = None) -> Folder:
     """Read a tenant's folder, every file of it."""
-    folder = read_tenant(path)
+    folder = read_tenant(path, roles)
     for file in _yaml_files(folder):
         if file.suffix == ".yml" or file.parent != path:
             message = f"this file is not read: a source is a file {path}/<source>.yaml"
@@ -61,8 +62,8 @@ def _yaml_files(folder: Folder) -> list[Path]:
     return sorted(file for file in visible if file != folder.tenant_path)
 
 
-def read_tenant(path: Path) -> Folder:
-    """Read only the tenant's own file of a folder."""
+def read_tenant(path: Path, roles: Roles = None) -> Folder:
+    """Read only the tenant's own file of a folder; its `airflow_role` must be among `roles`, if given."""
     folder = Folder(path)
     document = Document(str(folder.tenant_path))
     if not folder.tenant_path.exists():
@@ -74,6 +75,9 @@ def read_tenant(path: Path) -> Folder:
     if document.value.get("tenant") not in (None, path.name):
         message = f"the folder is named {path.name!r}: a tenant and its folder have one name"
         errors = (*errors, document.error(message, ("tenant",)))
+    if tenant and tenant.airflow_role and roles is not None and tenant.airflow_role not in roles:
+        message = f"role {tenant.airflow_role!r} is not named in ETL_FACTORY_ROLES: create it in Airflow, then name it"
+        errors = (*errors, document.error(message, ("airflow_role",)))
     if errors:
         folder.errors[folder.tenant_path] = errors
     else:

@@ -15,6 +15,9 @@ _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 _SHAPES = ("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
            "geometrycollection")  # fmt: skip
 
+# One value of these may be of many megabytes.
+LONG = ("blob", "mediumblob", "longblob", "text", "mediumtext", "longtext", "json", *_SHAPES)
+
 
 class TypedColumn(Protocol):
     """What this module needs to know of a column."""

@@ -24,6 +24,8 @@ TEMPORAL = {1082: "date", 1114: "timestamp", 1184: "timestamptz"}
 # Types that ADBC reads exactly, as measured; any other is cast to text by the server.
 _EXACT = {16: "bool", 21: "int16", 23: "int32", 20: "int64", 700: "float", 701: "double",
           25: "string", 1043: "string", 17: "binary"}  # fmt: skip
+# char(n), whose cast to text drops trailing blanks, and inet, whose cast adds a mask: printed instead.
+_CAST_DIFFERS = (1042, 869)
 CURSORS = {20: "integer", 21: "integer", 23: "integer", 1082: "date", 1114: "naive", 1184: "instant"}
 
 
@@ -62,4 +64,6 @@ def expression(column: PostgresColumn, quoted: str, *, temporal_as_text: bool) -
         return f"{quoted}::text"
     if column.oid in TEMPORAL:
         return f"{quoted}::text" if temporal_as_text else quoted
+    if column.oid in _CAST_DIFFERS:
+        return f"CASE WHEN {quoted} IS NOT NULL THEN format('%s', {quoted}) END"
     return quoted if column.oid in _EXACT else f"{quoted}::text"

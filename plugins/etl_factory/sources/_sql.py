@@ -34,6 +34,11 @@ def choose_columns(found: Sequence[Column], selection: Selection, where: str) ->
     return [column for column in found if column.name in wanted]
 
 
+def derived(query: str) -> str:
+    """Write a query as a derived table `q`; a closing semicolon or line comment in it does no harm."""
+    return f"({query.strip().rstrip(';')}\n) AS q"
+
+
 def nearest(asked: str, names: Sequence[str]) -> str:
     """Return `; did you mean ...?`, or nothing when no name is near."""
     near = difflib.get_close_matches(asked, names, 1, 0.5)

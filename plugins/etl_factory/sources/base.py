@@ -21,6 +21,7 @@ class Connection:
     """Where a source lives and how to enter; `password` and `extra` never appear in its repr."""
 
     conn_id: str
+    conn_type: str = ""
     host: str = ""
     port: int | None = None
     login: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from etl_factory.errors import (
     TerminalError,
     TransientError,
 )
-from etl_factory.sources._mysql_types import CURSORS, declared_type, expression, to_arrow
-from etl_factory.sources._sql import choose_columns, nearest
+from etl_factory.sources._mysql_types import CURSORS, LONG, declared_type, expression, to_arrow
+from etl_factory.sources._sql import choose_columns, derived, nearest
 from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
 from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
 from etl_factory.windows import CursorKind, CursorValue, Window
@@ -27,10 +28,12 @@ from etl_factory.windows import CursorKind, CursorValue, Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_ROWS = 20_000
+BATCH_BYTES, BATCH_ROWS, FEW_ROWS = 16 * 1024 * 1024, 20_000, 50
 # https://mariadb.com/kb/en/mariadb-error-codes/ and the same numbers in MySQL's server error reference
-_DENIED, _NO_GRANT = (1045, 1044, 1698, 1049), (1142, 1143, 1227)
-_MISSING, _WRONG = (1146, 1054, 1305), (1064, 1149, 1055, 1060)
+_DENIED, _NO_GRANT, _MISSING = (1045, 1044, 1698), (1142, 1143, 1227), (1049, 1051, 1054, 1146, 1305)
+# Server errors below 2000 and above 3000 are the statement's own fault, but for these: load, locks, timeouts.
+_BUSY = (1040, 1041, 1053, 1129, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1317, 1969, 3024)
+FLAG_UNSIGNED = 32
 _COLUMNS = """SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, NUMERIC_SCALE, COLUMN_KEY
 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
 _JSON_CHECKS = """SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
@@ -66,7 +69,7 @@ class MySQLSource(TableSource):
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        """Open one read-only snapshot, in UTC and utf8mb4, whose values arrive as the server prints them."""
+        """Open one connection, in UTC and utf8mb4, whose values arrive as the server prints them."""
         import MySQLdb  # noqa: PLC0415 - heavy
 
         to = self.connection
@@ -79,8 +82,9 @@ class MySQLSource(TableSource):
             try:
                 for statement in (
                     "SET time_zone = '+00:00'",
+                    # An unbuffered read waits while a part is uploaded; the server gives up after 60 s by default.
+                    "SET net_write_timeout = 3600",
                     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-                    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
                 ):
                     connection.query(statement)
                 yield connection
@@ -98,7 +102,7 @@ class MySQLSource(TableSource):
             return AccessDeniedError(f"{where}: {text}. GRANT SELECT on it to {self.connection.login!r}")
         if code in _MISSING:
             return NotFoundError(f"{where}: {text}")
-        if code in _WRONG:
+        if code not in _BUSY and (1000 <= code < 2000 or code >= 3000):
             return TerminalError(f"{where}: {text}")
         address = f"{self.connection.host}:{self.connection.port or 3306}"
         return TransientError(f"{where}: {address} does not answer as it should: {text}. Check host, port, firewall")
@@ -130,7 +134,9 @@ class MySQLSnapshot(TableSnapshot):
         import pyarrow as pa  # noqa: PLC0415 - heavy
 
         self.connection, self.selection, self.where = connection, selection, where
+        # The clock first: what is committed between the two must not lie before `now` and yet be unseen.
         now = _rows(connection, "SELECT UTC_TIMESTAMP(6)")[0][0]
+        connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         self.now = datetime.fromisoformat(now).replace(tzinfo=UTC)
         found = self._query_columns() if selection.query else self._table_columns(database)
         self.columns = choose_columns(found, selection, where)
@@ -139,8 +145,7 @@ class MySQLSnapshot(TableSnapshot):
 
     def _table_columns(self, database: str) -> list[MySQLColumn]:
         assert self.selection.table is not None
-        schema, _, table = self.selection.table.rpartition(".")
-        schema = schema or database
+        schema, table = (database, *name_parts(self.selection.table))[-2:]
         rows = _rows(self.connection, _COLUMNS, schema, table)
         if not rows:
             names = _tables(self.connection, schema)
@@ -160,11 +165,18 @@ class MySQLSnapshot(TableSnapshot):
 
     def _query_columns(self) -> list[MySQLColumn]:
         """Ask the server what a query returns: a temporary view over it would need rights, its metadata does not."""
-        self.connection.query(f"SELECT * FROM ({self.selection.query}) AS q LIMIT 0")
-        result = self.connection.use_result()
+        assert self.selection.query is not None
+        nothing = f"SELECT * FROM {derived(self.selection.query)} LIMIT 0"
+        self.connection.query(nothing)
+        result = self.connection.store_result()
         described, flags = result.describe(), result.field_flags()
-        result.fetch_row(maxrows=0)
-        return [_described(column, flag) for column, flag in zip(described, flags, strict=True)]
+        # Only the character set tells bytes from text with a binary collation, such as MariaDB's JSON.
+        listed = ", ".join(f"CHARSET(z.{_quoted(column[0])})" for column in described)
+        charsets = _rows(self.connection, f"SELECT {listed} FROM (SELECT 1) AS s LEFT JOIN ({nothing}) AS z ON TRUE")[0]
+        return [
+            _described(column, unsigned=bool(flag & FLAG_UNSIGNED), is_bytes=charset == "binary")
+            for column, flag, charset in zip(described, flags, charsets, strict=True)
+        ]
 
     def cursor_kind(self) -> CursorKind:
         """Classify the cursor column by its type."""
@@ -193,16 +205,16 @@ class MySQLSnapshot(TableSnapshot):
 
         listed = ", ".join(f"{expression(c, _quoted(c.name))} AS {_quoted(c.name)}" for c in self.columns)
         self.connection.query(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
-        result = self.connection.use_result()
-        while rows := result.fetch_row(maxrows=BATCH_ROWS):
+        long = [i for i, column in enumerate(self.columns) if column.data_type in LONG]
+        for rows in _chunks(self.connection.use_result(), long):
             arrays = [to_arrow(c, values) for c, values in zip(self.columns, zip(*rows, strict=True), strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, names=[c.name for c in self.columns])
 
     def _relation(self) -> str:
         if self.selection.query:
-            return f"({self.selection.query}) AS q"
+            return derived(self.selection.query)
         assert self.selection.table is not None
-        return ".".join(_quoted(part) for part in self.selection.table.split("."))
+        return ".".join(_quoted(part) for part in name_parts(self.selection.table))
 
     def _where(self, window: Window | None) -> str:
         if window is None:
@@ -231,9 +243,9 @@ def _column(row: tuple[str, ...], *, is_json: bool) -> MySQLColumn:
     )
 
 
-def _described(column: tuple[Any, ...], flags: int) -> MySQLColumn:
-    """Read a result column's protocol type; its length tells a decimal's digits."""
-    from MySQLdb.constants import FIELD_TYPE, FLAG  # noqa: PLC0415 - heavy
+def _described(column: tuple[Any, ...], *, unsigned: bool, is_bytes: bool) -> MySQLColumn:
+    """Read a result column's protocol type; its length tells a decimal's digits and a bit field's width."""
+    from MySQLdb.constants import FIELD_TYPE  # noqa: PLC0415 - heavy
 
     names = {getattr(FIELD_TYPE, name): name for name in dir(FIELD_TYPE) if name.isupper()}
     protocol = {"TINY": "tinyint", "SHORT": "smallint", "INT24": "mediumint", "LONG": "int", "LONGLONG": "bigint",
@@ -243,10 +255,30 @@ def _described(column: tuple[Any, ...], flags: int) -> MySQLColumn:
     name, code, _, _, precision, scale, _ = column
     kind = protocol.get(names.get(code, ""), "")
     if not kind:
-        kind = "blob" if flags & FLAG.BINARY and not flags & (FLAG.ENUM | FLAG.SET) else "text"
-    unsigned = bool(flags & FLAG.UNSIGNED)
+        kind = "blob" if is_bytes else "text"
     digits = precision - (1 if scale else 0) - (0 if unsigned else 1) if kind == "decimal" else None
-    return MySQLColumn(name, kind, f"{kind}{' unsigned' if unsigned else ''}", digits, scale)
+    full_type = f"bit({precision})" if kind == "bit" else f"{kind}{' unsigned' if unsigned else ''}"
+    return MySQLColumn(name, kind, full_type, digits, scale)
+
+
+def _chunks(result: Any, long: list[int]) -> Iterator[list[tuple[Any, ...]]]:
+    """Cut a result into chunks of bounded rows and bytes; only the columns at `long` are worth measuring."""
+    rows: list[tuple[Any, ...]] = []
+    size, step = 0, FEW_ROWS if long else BATCH_ROWS
+    while fetched := result.fetch_row(maxrows=step):
+        rows += fetched
+        size += sum(len(row[i] or b"") for row in fetched for i in long)
+        if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows
+
+
+def name_parts(table: str) -> list[str]:
+    """Split `table` or `database.table`; a name with a dot or backtick in it is written in backticks."""
+    found = re.findall(r"`((?:[^`]|``)+)`|([^.`]+)", table)
+    return [quoted.replace("``", "`") or plain for quoted, plain in found]
 
 
 def _quoted(name: str) -> str:

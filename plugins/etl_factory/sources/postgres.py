@@ -25,7 +25,7 @@ from etl_factory.sources._postgres_types import (
     declared_type,
     expression,
 )
-from etl_factory.sources._sql import choose_columns, nearest
+from etl_factory.sources._sql import choose_columns, derived, nearest
 from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
 from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
 from etl_factory.windows import CursorKind, CursorValue, Window
@@ -37,12 +37,21 @@ BATCH_BYTES = 16 * 1024 * 1024
 _SETTINGS = ("TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'iso_8601'",
              "extra_float_digits = 1", "bytea_output = 'hex'")  # fmt: skip
 _VERSION = "SELECT current_setting('server_version') AS version"
+# A domain, and a domain over a domain, is read as the type at its bottom.
 _COLUMNS = """
-SELECT a.attname AS name, coalesce(nullif(t.typbasetype, 0), t.oid)::bigint AS oid,
-       CASE WHEN t.typbasetype <> 0 THEN t.typtypmod ELSE a.atttypmod END AS modifier,
-       format_type(a.atttypid, a.atttypmod) AS type_name
-FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+WITH RECURSIVE typed AS (
+  SELECT attname, attnum, atttypid AS oid, atttypmod AS modifier, format_type(atttypid, atttypmod) AS type_name
+  FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+  UNION ALL
+  SELECT d.attname, d.attnum, t.typbasetype, t.typtypmod, d.type_name
+  FROM typed d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd'
+) SELECT d.attname AS name, d.oid::bigint AS oid, d.modifier, d.type_name
+FROM typed d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype <> 'd' ORDER BY d.attnum"""
+_BASE = """
+WITH RECURSIVE base AS (
+  SELECT oid, typbasetype FROM pg_type WHERE oid = $1
+  UNION ALL SELECT t.oid, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typbasetype
+) SELECT oid::bigint AS oid FROM base WHERE typbasetype = 0"""
 _RELATIONS = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -154,7 +163,8 @@ class PostgresSnapshot(TableSnapshot):
 
     def _query_columns(self) -> list[PostgresColumn]:
         """Ask the server what a query returns: a cursor over no rows, described by its own catalogue."""
-        self.cursor.execute(f"SELECT * FROM ({self.selection.query}) AS q LIMIT 0")
+        assert self.selection.query is not None
+        self.cursor.execute(f"SELECT * FROM {derived(self.selection.query)} LIMIT 0")
         names = [column[0] for column in self.cursor.description]
         self.cursor.fetchall()
         if not names:
@@ -162,11 +172,10 @@ class PostgresSnapshot(TableSnapshot):
         probes = ", ".join(
             f"(SELECT pg_typeof({_quoted(name)})::oid::bigint FROM one) AS t{i}" for i, name in enumerate(names)
         )
-        source = f"WITH q AS ({self.selection.query}), one AS (SELECT q.* FROM (SELECT 1) s LEFT JOIN q ON false)"
+        source = f"WITH one AS (SELECT q.* FROM (SELECT 1) s LEFT JOIN {derived(self.selection.query)} ON false)"
         oids = _rows(self.cursor, f"{source} SELECT {probes}")[0]
-        base = "SELECT coalesce(nullif(typbasetype, 0), oid)::bigint AS oid FROM pg_type WHERE oid = $1"
         return [
-            PostgresColumn(name, _rows(self.cursor, base, oids[f"t{i}"])[0]["oid"], -1, "")
+            PostgresColumn(name, _rows(self.cursor, _BASE, oids[f"t{i}"])[0]["oid"], -1, "")
             for i, name in enumerate(names)
         ]
 
@@ -219,7 +228,7 @@ class PostgresSnapshot(TableSnapshot):
 
     def _relation(self) -> str:
         if self.selection.query:
-            return f"({self.selection.query}) AS q"
+            return derived(self.selection.query)
         assert self.selection.table is not None
         return str(_rows(self.cursor, "SELECT to_regclass($1)::text AS name", self.selection.table)[0]["name"])
 

@@ -39,7 +39,7 @@ class AzureBlobsToGCSOperator(AzureBlobStorageToGCSOperator):
             object_name=prefix,
             filename="",
             gzip=False,
-            delegate_to=None,
+            unwrap_single=True,
             impersonation_chain=resource.destination.impersonate,
             **kwargs,
         )

@@ -36,6 +36,7 @@ class S3ObjectsToGCSOperator(S3ToGCSOperator):
             aws_conn_id=resource.conn_id,
             gcp_conn_id=resource.destination.gcp_conn_id,
             dest_gcs=f"{resource.destination.landing.rstrip('/')}/",
+            return_gcs_uris=True,
             google_impersonation_chain=resource.destination.impersonate,
             **kwargs,
         )

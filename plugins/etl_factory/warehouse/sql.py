@@ -114,7 +114,7 @@ def _modified(to: Publication) -> str:
 
 def _content(alias: str, to: Publication) -> str:
     """Return a text that two rows share exactly when all their published columns are equal."""
-    columns = ", ".join(f"{alias}.`{name}`" for name in to.names)
+    columns = ", ".join(f"{alias}.`{name}` AS `{name}`" for name in to.names)
     return f"TO_JSON_STRING(STRUCT({columns}))"
 
 

@@ -1,0 +1,114 @@
+"""Turns a tenant's source into its DAG: one task group per resource, extract >> sanitize >> load >> publish."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, TaskGroup
+
+from etl_factory import description
+from etl_factory.config.loading import BrokenFile
+from etl_factory.config.models import Tenant
+from etl_factory.config.resource import Resource, resources
+from etl_factory.operators.config_error import ConfigErrorOperator
+from etl_factory.operators.load import GCSToStagingOperator
+from etl_factory.operators.notify import failure_callbacks
+from etl_factory.operators.publish import PublishOperator
+from etl_factory.operators.sanitize import SanitizeOperator
+from etl_factory.settings import Settings
+from etl_factory.sources import source_class
+from etl_factory.sources.specs import SourceSpec
+from etl_factory.sources.words import MANUAL
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+LONGEST_RETRY_DELAY = timedelta(minutes=30)
+ACCESS = {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}}
+BOUND = r"^(\d{4}-\d{2}-\d{2}([T ].+)?|-?\d+)$"
+
+
+def build_dag(tenant: Tenant, source: SourceSpec, settings: Settings | None = None) -> DAG:
+    """Build a source's DAG; the same source gives the same DAG in every process."""
+    settings = settings or Settings.from_environment()
+    transfer = import_operator(source_class(source.type).transfer)
+    with DAG(
+        dag_id=f"{tenant.tenant}__{source.source}",
+        description=source.description or description.summary(tenant, source),
+        doc_md=description.document(tenant, source),
+        schedule=timetable(source.schedule, tenant.timezone),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        max_active_tasks=tenant.limits.max_active_tasks,
+        tags=[tenant.tenant, source.type],
+        access_control={tenant.airflow_role: ACCESS} if tenant.airflow_role else None,
+        default_args={"owner": source.owner, "on_failure_callback": failure_callbacks(tenant)},
+        params=run_parameters(),
+    ) as dag:
+        for resource in resources(tenant, source, settings.gcp_conn_id):
+            with TaskGroup(resource.name, tooltip=description.reads(resource)):
+                shared = {"resource": resource, **task_settings(resource)}
+                extract = transfer(task_id="extract", **shared)
+                sanitize = SanitizeOperator(task_id="sanitize", **shared)
+                load = GCSToStagingOperator(task_id="load", **shared)
+                publish = PublishOperator(task_id="publish", outlets=[published(resource)], **shared)
+                extract >> sanitize >> load >> publish
+    return dag
+
+
+def import_operator(path: str) -> type[Any]:
+    """Import `module:Class`: only the source types in use cost their providers' import."""
+    module, _, name = path.partition(":")
+    operator: type[Any] = getattr(import_module(module), name)
+    return operator
+
+
+def timetable(schedule: str | None, timezone: str) -> CronTriggerTimetable | None:
+    """Return a timetable whose cron fields mean the tenant's own clock; None runs by hand only."""
+    return None if schedule in (None, MANUAL) else CronTriggerTimetable(str(schedule), timezone=timezone)
+
+
+def task_settings(resource: Resource) -> dict[str, Any]:
+    """Return how Airflow runs each of a resource's tasks."""
+    return {
+        "retries": resource.spec.retries,
+        "retry_delay": resource.spec.retry_delay,
+        "retry_exponential_backoff": True,
+        "max_retry_delay": LONGEST_RETRY_DELAY,
+        "execution_timeout": resource.spec.execution_timeout,
+    }
+
+
+def published(resource: Resource) -> Asset:
+    """Return the asset that tells other DAGs of the published table."""
+    return Asset(uri="bigquery://" + resource.table_id.replace(".", "/"))
+
+
+def run_parameters() -> dict[str, Param]:
+    """Return what a person may ask of one run, by hand."""
+    bound = {"type": ["null", "string"], "pattern": BOUND}
+    return {
+        "start": Param(None, **bound, title="Backfill from", description=description.START_HELP),
+        "end": Param(None, **bound, title="Backfill until", description=description.END_HELP),
+        "full_refresh": Param(
+            False, type="boolean", title="Full refresh", description=description.FULL_REFRESH_HELP
+        ),
+    }
+
+
+def build_config_error_dag(broken: BrokenFile) -> DAG:
+    """Build the DAG that stands for a broken file: it says what is wrong, and fails with it on its schedule."""
+    message = "\n".join(str(error) for error in broken.errors)
+    with DAG(
+        dag_id=broken.dag_id,
+        description=f"Config error in {broken.path.name}",
+        doc_md=description.config_error(broken),
+        schedule=timetable(broken.schedule, broken.timezone),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        tags=["config-error", broken.path.parent.name],
+    ) as dag:
+        ConfigErrorOperator(task_id="config_error", message=message)
+    return dag
