@@ -84,7 +84,9 @@ def strategy(resource: Resource) -> str:
     """Say in words how the resource is loaded."""
     spec = resource.spec
     if isinstance(spec, TransactionalTable):
-        rows = f"upsert by {', '.join(spec.primary_key)}" if spec.primary_key else "keep every row version, once"
+        rows = (
+            f"upsert by {', '.join(spec.primary_key)}" if spec.primary_key else "keep every row version, once"
+        )
         return f"transactional along `{spec.cursor}`, {rows}"
     if isinstance(spec, Files):
         which = f"{spec.files} files" if isinstance(spec, CatalogFiles) else "new and changed files"
@@ -94,7 +96,9 @@ def strategy(resource: Resource) -> str:
 
 
 def _details(tenant: Tenant, source: SourceSpec) -> Iterator[str]:
-    described = [f"- **{name}**: {spec.description}" for name, spec in source.resources.items() if spec.description]
+    described = [
+        f"- **{name}**: {spec.description}" for name, spec in source.resources.items() if spec.description
+    ]
     if described:
         yield from [*described, ""]
     where = f"`{tenant.project}.{tenant.dataset}_etl`"

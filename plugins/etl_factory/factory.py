@@ -87,7 +87,7 @@ def published(resource: Resource) -> Asset:
 
 def run_parameters() -> dict[str, Param]:
     """Return what a person may ask of one run, by hand."""
-    bound = {"type": ["null", "string"], "pattern": BOUND}
+    bound: dict[str, Any] = {"type": ["null", "string"], "pattern": BOUND}
     return {
         "start": Param(None, **bound, title="Backfill from", description=description.START_HELP),
         "end": Param(None, **bound, title="Backfill until", description=description.END_HELP),

@@ -42,6 +42,8 @@ def _build(file: SourceFile | BrokenFile, settings: Settings) -> DAG:
     try:
         return build_dag(file.tenant, file.spec, settings)
     except ModuleNotFoundError as missing:
-        message = f"source type {file.spec.type} needs the Python module {missing.name}, which is not installed"
+        message = (
+            f"source type {file.spec.type} needs the Python module {missing.name}, which is not installed"
+        )
         error = ConfigError(message, file=str(file.path), line=file.document.line(("type",)), path="type")
         return build_config_error_dag(BrokenFile(file.path, file.dag_id, (error,), file.spec.schedule))

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from etl_factory.config.document import Document
 from etl_factory.config.models import Tenant
-from etl_factory.config.reading import TENANT_FILE, Errors, Folder, Roles, read_folder, read_source, read_tenant
+from etl_factory.config.reading import (
+    TENANT_FILE,
+    Errors,
+    Folder,
+    Roles,
+    read_folder,
+    read_source,
+    read_tenant,
+)
 from etl_factory.config.rules import SourceFile, repeated_sources, shared_tables
 from etl_factory.errors import ConfigError
 from etl_factory.sources.words import parse_schedule

@@ -76,7 +76,7 @@ def read_tenant(path: Path, roles: Roles = None) -> Folder:
         message = f"the folder is named {path.name!r}: a tenant and its folder have one name"
         errors = (*errors, document.error(message, ("tenant",)))
     if tenant and tenant.airflow_role and roles is not None and tenant.airflow_role not in roles:
-        message = f"role {tenant.airflow_role!r} is not named in ETL_FACTORY_ROLES: create it in Airflow, then name it"
+        message = f"role {tenant.airflow_role!r} is not named in ETL_FACTORY_ROLES: create it, then name it"
         errors = (*errors, document.error(message, ("airflow_role",)))
     if errors:
         folder.errors[folder.tenant_path] = errors

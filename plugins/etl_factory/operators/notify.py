@@ -45,9 +45,7 @@ class Failure:
     @property
     def text(self) -> str:
         """The whole message, as plain text."""
-        return (
-            f"{self.title}\n\nRun: {self.run_id}\nError: {self.error}\nLog: {self.log_url}\nNext: {self.next_step}"
-        )
+        return f"{self.title}\n\nRun: {self.run_id}\nError: {self.error}\nLog: {self.log_url}\nNext: {self.next_step}"
 
 
 def describe(context: Mapping[str, Any]) -> Failure:

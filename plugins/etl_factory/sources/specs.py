@@ -6,9 +6,30 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
-from etl_factory.sources.words import Column, Count, Duration, Lag, Name, Ratio, Schedule, TimeZone, refuse
+from etl_factory.sources.words import (
+    PERCENT_PATTERN,
+    Column,
+    Count,
+    Duration,
+    Lag,
+    Name,
+    Ratio,
+    Schedule,
+    TimeZone,
+    refuse,
+)
 
 BigQueryType = Literal[
     "STRING", "BYTES", "INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "BOOL",
@@ -33,6 +54,12 @@ class BadRows(Spec):
         """Tell whether `quarantined` of `read` rows stays within every limit that is set."""
         by_rows = self.rows is None or quarantined <= self.rows
         return by_rows and (self.ratio is None or quarantined <= self.ratio * read)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Allow the short forms in the JSON Schema too."""
+        percentage = {"type": "string", "pattern": PERCENT_PATTERN}
+        return {"anyOf": [{"type": "integer", "minimum": 0}, percentage, {"type": "number"}, handler(core)]}
 
     @model_validator(mode="before")
     @classmethod
@@ -209,15 +236,27 @@ class ParquetFormat(Spec):
 FormatSpec = Annotated[CsvFormat | JsonLinesFormat | JsonFormat | ParquetFormat, Field(discriminator="type")]
 
 
-def _format_from_name(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
+class _OrName:
+    """Lets a format be its bare name, in YAML and in the JSON Schema."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.expand, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": ["csv", "jsonl", "json", "parquet"]}, handler(core)]}
+
+    @staticmethod
+    def expand(value: Any) -> Any:
+        return {"type": value} if isinstance(value, str) else value
 
 
 class Files(Spec):
     """Objects that match one path; `*` and `?` stay inside a folder, `**` crosses folders."""
 
     path: str = Field(min_length=1)
-    format: Annotated[FormatSpec, BeforeValidator(_format_from_name)]
+    format: Annotated[FormatSpec, _OrName()]
 
 
 class TransactionalFiles(Files, ResourceSpec):

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 NAME_LENGTH = 64
 DURATION_PATTERN = r"^\d+\s*(s|m|h|d|w)$"
+PERCENT_PATTERN = r"^\d+(\.\d+)?\s*%$"
 RESERVED_PREFIX = "_etl_"
 MANUAL = "none"
 PRESETS = {
@@ -63,7 +64,7 @@ def parse_lag(value: Any) -> Any:
 
 def parse_ratio(value: Any) -> Any:
     """Turn `0.1%` into 0.001; leave anything else to pydantic."""
-    if isinstance(value, str) and re.match(r"^\d+(\.\d+)?\s*%$", value):
+    if isinstance(value, str) and re.match(PERCENT_PATTERN, value):
         return float(value[:-1]) / 100
     if isinstance(value, bool | str):
         raise ValueError(
@@ -154,7 +155,7 @@ Ratio = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"},
+                {"type": "string", "pattern": PERCENT_PATTERN},
                 {"type": "number", "minimum": 0, "maximum": 1},
             ]
         }
