@@ -13,7 +13,7 @@ from etl_factory.sources.words import MANUAL
 
 START_HELP = "Read again from here: a date, a time (with offset, or UTC) or an integer cursor's value."
 END_HELP = "Read again up to here, exclusive. A backfill needs both ends and never moves the watermark."
-FULL_REFRESH_HELP = "Read everything again and start a new epoch."
+FULL_REFRESH_HELP = "Read everything and replace the published tables, in one transaction each."
 FAILURE = """\
 ## When a task fails
 

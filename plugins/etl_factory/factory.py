@@ -36,7 +36,7 @@ def build_dag(tenant: Tenant, source: SourceSpec, settings: Settings | None = No
         dag_id=f"{tenant.tenant}__{source.source}",
         description=source.description or description.summary(tenant, source),
         doc_md=description.document(tenant, source),
-        schedule=timetable(source.schedule, tenant.timezone),
+        schedule=timetable(source.schedule, tenant.timezone) if settings.schedules else None,
         start_date=START,
         catchup=False,
         max_active_runs=1,
@@ -97,14 +97,15 @@ def run_parameters() -> dict[str, Param]:
     }
 
 
-def build_config_error_dag(broken: BrokenFile) -> DAG:
+def build_config_error_dag(broken: BrokenFile, settings: Settings | None = None) -> DAG:
     """Build the DAG that stands for a broken file: it says what is wrong, and fails with it on its schedule."""
+    settings = settings or Settings.from_environment()
     message = "\n".join(str(error) for error in broken.errors)
     with DAG(
         dag_id=broken.dag_id,
         description=f"Config error in {broken.path.name}",
         doc_md=description.config_error(broken),
-        schedule=timetable(broken.schedule, broken.timezone),
+        schedule=timetable(broken.schedule, broken.timezone) if settings.schedules else None,
         start_date=START,
         catchup=False,
         max_active_runs=1,

@@ -38,7 +38,7 @@ def _tenant(file: SourceFile | BrokenFile, root: str | Path) -> str:
 
 def _build(file: SourceFile | BrokenFile, settings: Settings) -> DAG:
     if isinstance(file, BrokenFile):
-        return build_config_error_dag(file)
+        return build_config_error_dag(file, settings)
     try:
         return build_dag(file.tenant, file.spec, settings)
     except ModuleNotFoundError as missing:
@@ -46,4 +46,5 @@ def _build(file: SourceFile | BrokenFile, settings: Settings) -> DAG:
             f"source type {file.spec.type} needs the Python module {missing.name}, which is not installed"
         )
         error = ConfigError(message, file=str(file.path), line=file.document.line(("type",)), path="type")
-        return build_config_error_dag(BrokenFile(file.path, file.dag_id, (error,), file.spec.schedule))
+        broken = BrokenFile(file.path, file.dag_id, (error,), file.spec.schedule, file.tenant.timezone)
+        return build_config_error_dag(broken, settings)
