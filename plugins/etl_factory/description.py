@@ -19,9 +19,9 @@ FAILURE = """\
 
 1. Open the failed task's log: its last error says what is wrong and what to do next.
 2. Airflow has already retried what a retry can help. Correct what the error names.
-3. Clear the failed task. If the error says so, clear from `extract` instead: the run reads its own window again.
+3. Clear the failed task; if the error says so, from `extract` on: the run reads its own window again.
 
-Nothing is published until every row is accounted for, and a cleared or repeated task never publishes a row twice."""
+Nothing is published until every row is accounted for, and clearing a task never publishes a row twice."""
 
 
 def summary(tenant: Tenant, source: SourceSpec) -> str:
@@ -112,7 +112,7 @@ def config_error(broken: BrokenFile) -> str:
     fence = "`" * max(3, 1 + max((len(run) for run in _runs(errors)), default=0))
     return (
         f"# Config error in {broken.path.name}\n\nThis file makes no DAG until it is corrected:\n\n"
-        f"{fence}\n{errors}\n{fence}\n\nCorrect the file; `etl-factory validate` shows the same errors offline.\n"
+        f"{fence}\n{errors}\n{fence}\n\nCorrect it; `etl-factory validate` shows the same errors offline.\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Turns a tenant's source into its DAG: one task group per resource, extract >> sanitize >> load >> publish."""
+"""Turns a tenant's source into its DAG: for each resource, extract >> sanitize >> load >> publish."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def run_parameters() -> dict[str, Param]:
 
 
 def build_config_error_dag(broken: BrokenFile, settings: Settings | None = None) -> DAG:
-    """Build the DAG that stands for a broken file: it says what is wrong, and fails with it on its schedule."""
+    """Build the DAG that stands for a broken file: it says what is wrong, and fails with just that."""
     settings = settings or Settings.from_environment()
     message = "\n".join(str(error) for error in broken.errors)
     with DAG(

@@ -18,7 +18,7 @@ _REMEDIES = {
     "ConfigError": "Correct the YAML that the error names, then clear the task.",
     "SchemaError": "Change the contract, a rename or a type in the YAML, then clear the run from `extract`.",
     "StaleError": "Clear the run from `extract`.",
-    "QuarantineError": "Look at the quarantined rows; correct the data or raise max_bad_rows, then clear the task.",
+    "QuarantineError": "Look at the quarantined rows, correct the data or max_bad_rows, then clear the task.",
     "AccessDeniedError": "Grant the permission that the error names, then clear the task.",
     "NotFoundError": "Create what the error names or correct its name, then clear the task.",
 }
@@ -45,7 +45,8 @@ class Failure:
     @property
     def text(self) -> str:
         """The whole message, as plain text."""
-        return f"{self.title}\n\nRun: {self.run_id}\nError: {self.error}\nLog: {self.log_url}\nNext: {self.next_step}"
+        parts = {"Run": self.run_id, "Error": self.error, "Log": self.log_url, "Next": self.next_step}
+        return "\n".join([self.title, "", *(f"{name}: {value}" for name, value in parts.items())])
 
 
 def describe(context: Mapping[str, Any]) -> Failure:

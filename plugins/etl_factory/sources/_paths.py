@@ -1,15 +1,20 @@
 """How a path with wildcards names objects: `*` and `?` stay inside a folder, `**` crosses folders.
 
-    s3://bucket/prices/*.csv          files of one folder
-    s3://bucket/prices/**/*.csv.gz    that folder and all below it
-    s3://bucket/prices/2025-0[1-6].csv
+s3://bucket/prices/*.csv          files of one folder
+s3://bucket/prices/**/*.csv.gz    that folder and all below it
+s3://bucket/prices/2025-0[1-6].csv
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeVar
 
+from etl_factory.sources.specs import Files
+from etl_factory.sources.words import refuse
+
+Resource = TypeVar("Resource", bound=Files)
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -41,15 +46,34 @@ def parse_path(path: str, scheme: str) -> ObjectPath:
     given, separator, rest = path.partition("://")
     bucket, _, pattern = rest.partition("/")
     if not separator or given != scheme:
-        raise ValueError(f"path {path!r} must start with {scheme}://")
+        # any other address may carry a signature
+        shown = repr(path) if given in ("s3", "gs", "az") else "of this kind"
+        raise ValueError(f"path {shown} must start with {scheme}://")
     if not bucket or _WILD.search(bucket):
         raise ValueError(f"path {path!r} must name one bucket, without wildcards, after {scheme}://")
     if not pattern:
-        raise ValueError(f"path {path!r} must name objects after the bucket, for example {scheme}://{bucket}/**/*.csv")
+        raise ValueError(
+            f"path {path!r} must name objects after the bucket, for example {scheme}://{bucket}/**/*.csv"
+        )
     return ObjectPath(scheme, bucket, pattern)
+
+
+def check_paths(resources: dict[str, Resource], scheme: str) -> dict[str, Resource]:
+    """Pass resources whose paths all fit the scheme; else fail validation at each path that does not."""
+    problems: dict[tuple[str, ...], str] = {}
+    for name, resource in resources.items():
+        try:
+            parse_path(resource.path, scheme)
+        except ValueError as error:
+            problems[name, "path"] = str(error)
+    if problems:
+        refuse(problems)
+    return resources
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern)
     wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(wild.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts))
+    return re.compile(
+        "".join(wild.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
+    )

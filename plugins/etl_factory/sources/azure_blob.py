@@ -10,7 +10,7 @@ from typing import IO, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from etl_factory.errors import AccessDeniedError, NotFoundError, StaleError, TransientError
-from etl_factory.sources._paths import parse_path
+from etl_factory.sources._paths import check_paths, parse_path
 from etl_factory.sources.base import FileSource, Found, SourceObject
 from etl_factory.sources.specs import ConnectedSpec, FileResource, Name
 
@@ -24,9 +24,7 @@ class AzureBlobSpec(ConnectedSpec):
     @field_validator("resources")
     @classmethod
     def _paths(cls, resources: dict[str, Any]) -> dict[str, Any]:
-        for resource in resources.values():
-            parse_path(resource.path, "az")
-        return resources
+        return check_paths(resources, "az")
 
 
 class AzureBlobSource(FileSource):
@@ -36,7 +34,7 @@ class AzureBlobSource(FileSource):
     title: ClassVar[str] = "Azure Blob Storage"
     transfer: ClassVar[str] = "etl_factory.transfers.azure_blob_to_gcs:AzureBlobsToGCSOperator"
     conn_types: ClassVar[tuple[str, ...]] = ("wasb",)
-    spec: ClassVar[type[AzureBlobSpec]] = AzureBlobSpec
+    spec = AzureBlobSpec
 
     @cached_property
     def client(self) -> Any:
@@ -75,7 +73,9 @@ class AzureBlobSource(FileSource):
 
         to = parse_path(source_object.uri, "az")
         blob = self.client.get_blob_client(to.bucket, to.pattern)
-        etag = source_object.version if source_object.version.startswith("0x") else f'"{source_object.version}"'
+        etag = (
+            source_object.version if source_object.version.startswith("0x") else f'"{source_object.version}"'
+        )
         with self._errors(source_object.uri):
             download = blob.download_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
         return _Chunks(download.chunks())  # type: ignore[return-value]  # readable, which is all that is used

@@ -13,7 +13,10 @@ from etl_factory.windows import CursorKind, Window
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pydantic import BaseModel
+
+    from etl_factory.sources.specs import SourceSpec
+
+    SpecModel = type[SourceSpec]  # named here, since `type` means something else inside Source
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Source(ABC):
     title: ClassVar[str]
     transfer: ClassVar[str]
     conn_types: ClassVar[tuple[str, ...]]
-    spec: ClassVar[type[BaseModel]]
+    spec: ClassVar[SpecModel]
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -31,7 +31,7 @@ class BigQuerySource(Source):
     title: ClassVar[str] = "BigQuery"
     transfer: ClassVar[str] = "etl_factory.transfers.bigquery_to_staging:BigQueryToStagingOperator"
     conn_types: ClassVar[tuple[str, ...]] = ("google_cloud_platform",)
-    spec: ClassVar[type[BigQuerySpec]] = BigQuerySpec
+    spec = BigQuerySpec
 
     def __init__(self, connection: Connection, client: Any) -> None:
         super().__init__(connection)

@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from etl_factory.errors import AccessDeniedError, NotFoundError, StaleError, TransientError
-from etl_factory.sources._paths import parse_path
+from etl_factory.sources._paths import check_paths, parse_path
 from etl_factory.sources.base import Connection, FileSource, Found, SourceObject
 from etl_factory.sources.specs import FileResource, GoogleSpec, Name
 
@@ -23,9 +23,7 @@ class GCSSpec(GoogleSpec):
     @field_validator("resources")
     @classmethod
     def _paths(cls, resources: dict[str, Any]) -> dict[str, Any]:
-        for resource in resources.values():
-            parse_path(resource.path, "gs")
-        return resources
+        return check_paths(resources, "gs")
 
 
 class GCSSource(FileSource):
@@ -35,7 +33,7 @@ class GCSSource(FileSource):
     title: ClassVar[str] = "Google Cloud Storage"
     transfer: ClassVar[str] = "etl_factory.transfers.gcs_to_gcs:GCSObjectsToGCSOperator"
     conn_types: ClassVar[tuple[str, ...]] = ("google_cloud_platform",)
-    spec: ClassVar[type[GCSSpec]] = GCSSpec
+    spec = GCSSpec
 
     def __init__(self, connection: Connection, client: Any) -> None:
         super().__init__(connection)
@@ -55,7 +53,9 @@ class GCSSource(FileSource):
         """List matching objects with their generations, sorted by uri."""
         to = parse_path(path, "gs")
         with self._errors(f"bucket gs://{to.bucket}"):
-            found = [blob for blob in self.client.list_blobs(to.bucket, prefix=to.prefix) if to.matches(blob.name)]
+            found = [
+                blob for blob in self.client.list_blobs(to.bucket, prefix=to.prefix) if to.matches(blob.name)
+            ]
         for blob in sorted(found, key=lambda item: item.name):
             yield SourceObject(to.uri(blob.name), str(blob.generation), int(blob.size), blob.updated)
 

@@ -10,7 +10,7 @@ from typing import IO, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from etl_factory.errors import AccessDeniedError, NotFoundError, StaleError, TransientError
-from etl_factory.sources._paths import parse_path
+from etl_factory.sources._paths import check_paths, parse_path
 from etl_factory.sources.base import FileSource, Found, SourceObject
 from etl_factory.sources.specs import ConnectedSpec, FileResource, Name
 
@@ -26,9 +26,7 @@ class S3Spec(ConnectedSpec):
     @field_validator("resources")
     @classmethod
     def _paths(cls, resources: dict[str, Any]) -> dict[str, Any]:
-        for resource in resources.values():
-            parse_path(resource.path, "s3")
-        return resources
+        return check_paths(resources, "s3")
 
 
 class S3Source(FileSource):
@@ -38,7 +36,7 @@ class S3Source(FileSource):
     title: ClassVar[str] = "Amazon S3"
     transfer: ClassVar[str] = "etl_factory.transfers.s3_to_gcs:S3ObjectsToGCSOperator"
     conn_types: ClassVar[tuple[str, ...]] = ("aws",)
-    spec: ClassVar[type[S3Spec]] = S3Spec
+    spec = S3Spec
 
     @cached_property
     def client(self) -> Any:
@@ -53,7 +51,9 @@ class S3Source(FileSource):
             aws_session_token=extra.get("aws_session_token"),
             region_name=extra.get("region_name"),
         )
-        config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=15, max_pool_connections=16)
+        config = Config(
+            retries={"mode": "standard", "max_attempts": 5}, connect_timeout=15, max_pool_connections=16
+        )
         return session.client("s3", endpoint_url=extra.get("endpoint_url"), config=config)
 
     def check(self) -> str:
@@ -74,7 +74,9 @@ class S3Source(FileSource):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=to.bucket, Prefix=to.prefix)
             found = [item for page in pages for item in page.get("Contents", ()) if to.matches(item["Key"])]
         for item in sorted(found, key=lambda entry: entry["Key"]):
-            yield SourceObject(to.uri(item["Key"]), item["ETag"].strip('"'), item["Size"], item["LastModified"])
+            yield SourceObject(
+                to.uri(item["Key"]), item["ETag"].strip('"'), item["Size"], item["LastModified"]
+            )
 
     def open(self, source_object: SourceObject) -> IO[bytes]:
         """Stream an object whose etag is still the listed one."""

@@ -24,11 +24,13 @@ from etl_factory.sources.words import (
     Count,
     Duration,
     Lag,
-    Name,
     Ratio,
     Schedule,
     TimeZone,
     refuse,
+)
+from etl_factory.sources.words import (
+    Name as Name,  # for the source types
 )
 
 BigQueryType = Literal[
