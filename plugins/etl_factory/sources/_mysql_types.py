@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,29 +20,20 @@ _SHAPES = ("geometry", "point", "linestring", "polygon", "multipoint", "multilin
 LONG = ("blob", "mediumblob", "longblob", "text", "mediumtext", "longtext", "json", *_SHAPES)
 
 
-class TypedColumn(Protocol):
-    """What this module needs to know of a column."""
+@dataclass(frozen=True)
+class MySQLColumn:
+    """One column: `data_type` as in the catalogue (`bigint`), `full_type` with its arguments."""
 
-    @property
-    def data_type(self) -> str:
-        """Type name without arguments."""
-
-    @property
-    def full_type(self) -> str:
-        """Type with arguments, e.g. `bigint(20) unsigned`."""
-
-    @property
-    def precision(self) -> int | None:
-        """Digits of a decimal."""
-
-    @property
-    def scale(self) -> int | None:
-        """Fractional digits of a decimal."""
+    name: str
+    data_type: str
+    full_type: str
+    precision: int | None = None
+    scale: int | None = None
 
 
-def declared_type(column: TypedColumn) -> pa.DataType:
+def declared_type(column: MySQLColumn) -> pa.DataType:
     """Return the Arrow type of every value the column can hold; TIME is a duration here, so it is text."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
+    import pyarrow as pa
 
     if column.data_type == "decimal":
         precision, scale = column.precision or 65, column.scale or 0
@@ -63,7 +55,7 @@ def declared_type(column: TypedColumn) -> pa.DataType:
     return types.get(column.data_type, pa.string())
 
 
-def expression(column: TypedColumn, quoted: str) -> str:
+def expression(column: MySQLColumn, quoted: str) -> str:
     """Return the SELECT expression that makes the server print the value exactly."""
     if column.data_type == "float":
         return f"CAST({quoted} AS DOUBLE)"
@@ -72,9 +64,9 @@ def expression(column: TypedColumn, quoted: str) -> str:
     return f"ST_AsText({quoted})" if column.data_type in _SHAPES else quoted
 
 
-def to_arrow(column: TypedColumn, values: Sequence[bytes | None]) -> pa.Array:
+def to_arrow(column: MySQLColumn, values: Sequence[bytes | None]) -> pa.Array:
     """Turn printed values into Arrow: numbers and bytes as they are, all else as text for the sanitizer."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
+    import pyarrow as pa
 
     raw = pa.array(values, pa.binary())
     if column.data_type in _BYTES:
@@ -88,6 +80,25 @@ def to_arrow(column: TypedColumn, values: Sequence[bytes | None]) -> pa.Array:
 
 def _utc(text: pa.Array) -> pa.Array:
     """Mark printed TIMESTAMP values as UTC, which is the session's time zone."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - heavy
+    import pyarrow.compute as pc
 
     return pc.binary_join_element_wise(text, "+00:00", "")
+
+
+def described(column: tuple[Any, ...], *, unsigned: bool, is_bytes: bool) -> MySQLColumn:
+    """Read a result column's protocol type; its length tells a decimal's digits and a bit field's width."""
+    from MySQLdb.constants import FIELD_TYPE
+
+    names = {getattr(FIELD_TYPE, name): name for name in dir(FIELD_TYPE) if name.isupper()}
+    protocol = {"TINY": "tinyint", "SHORT": "smallint", "INT24": "mediumint", "LONG": "int",
+                "LONGLONG": "bigint", "NEWDECIMAL": "decimal", "FLOAT": "float", "DOUBLE": "double",
+                "DATE": "date", "YEAR": "year", "NEWDATE": "date", "DATETIME": "datetime",
+                "TIMESTAMP": "timestamp", "TIME": "time", "BIT": "bit", "JSON": "json",
+                "GEOMETRY": "geometry"}  # fmt: skip
+    name, code, _, _, precision, scale, _ = column
+    kind = protocol.get(names.get(code, ""), "")
+    if not kind:
+        kind = "blob" if is_bytes else "text"
+    digits = precision - (1 if scale else 0) - (0 if unsigned else 1) if kind == "decimal" else None
+    full_type = f"bit({precision})" if kind == "bit" else f"{kind}{' unsigned' if unsigned else ''}"
+    return MySQLColumn(name, kind, full_type, digits, scale)

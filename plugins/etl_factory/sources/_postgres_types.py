@@ -31,7 +31,7 @@ CURSORS = {20: "integer", 21: "integer", 23: "integer", 1082: "date", 1114: "nai
 
 def declared_type(column: PostgresColumn) -> pa.DataType:
     """Return the Arrow type of every value the column can hold."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
+    import pyarrow as pa
 
     if column.oid == NUMERIC:
         return _numeric(column.modifier)
@@ -39,12 +39,16 @@ def declared_type(column: PostgresColumn) -> pa.DataType:
         return pa.json_()
     if column.oid in TEMPORAL:
         return {1082: pa.date32(), 1114: pa.timestamp("us"), 1184: pa.timestamp("us", "UTC")}[column.oid]
-    return getattr(pa, {"bool": "bool_", "float": "float32", "double": "float64"}.get(n, n))() if (n := _EXACT.get(column.oid)) else pa.string()
+    return (
+        getattr(pa, {"bool": "bool_", "float": "float32", "double": "float64"}.get(n, n))()
+        if (n := _EXACT.get(column.oid))
+        else pa.string()
+    )
 
 
 def _numeric(modifier: int) -> pa.DataType:
     """Decode numeric(p, s): modifier - 4 holds p in its upper 16 bits and s, signed, in its lower 11."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
+    import pyarrow as pa
 
     if modifier < 4:
         return pa.decimal256(76, 38)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -19,7 +18,15 @@ from etl_factory.errors import (
     TerminalError,
     TransientError,
 )
-from etl_factory.sources._mysql_types import CURSORS, LONG, declared_type, expression, to_arrow
+from etl_factory.sources._mysql_types import (
+    CURSORS,
+    LONG,
+    MySQLColumn,
+    declared_type,
+    described,
+    expression,
+    to_arrow,
+)
 from etl_factory.sources._sql import choose_columns, derived, nearest
 from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
 from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
@@ -28,14 +35,15 @@ from etl_factory.windows import CursorKind, CursorValue, Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES, BATCH_ROWS, FEW_ROWS = 16 * 1024 * 1024, 20_000, 50
+BATCH_BYTES, BATCH_ROWS, FEW_ROWS = 16 * 1024 * 1024, 20_000, 10
 # https://mariadb.com/kb/en/mariadb-error-codes/ and the same numbers in MySQL's server error reference
 _DENIED, _NO_GRANT, _MISSING = (1045, 1044, 1698), (1142, 1143, 1227), (1049, 1051, 1054, 1146, 1305)
 # Server errors below 2000 and above 3000 are the statement's own fault, but for these: load, locks, timeouts.
 _BUSY = (1040, 1041, 1053, 1129, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1317, 1969, 3024)
-FLAG_UNSIGNED = 32
-_COLUMNS = """SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, NUMERIC_SCALE, COLUMN_KEY
+_COLUMNS = """SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, NUMERIC_SCALE
 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
+_KEYS = """SELECT COLUMN_NAME FROM information_schema.STATISTICS
+WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX"""
 _JSON_CHECKS = """SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
 WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
 
@@ -47,17 +55,6 @@ class MySQLSpec(ConnectedSpec):
     resources: Annotated[dict[Name, TableResource], Field(min_length=1)]
 
 
-@dataclass(frozen=True)
-class MySQLColumn:
-    """One column: `data_type` as in the catalogue (`bigint`), `full_type` with its arguments."""
-
-    name: str
-    data_type: str
-    full_type: str
-    precision: int | None = None
-    scale: int | None = None
-
-
 class MySQLSource(TableSource):
     """A MySQL or MariaDB database."""
 
@@ -65,24 +62,25 @@ class MySQLSource(TableSource):
     title: ClassVar[str] = "MySQL / MariaDB"
     transfer: ClassVar[str] = "etl_factory.transfers.mysql_to_gcs:MySQLToGCSPartsOperator"
     conn_types: ClassVar[tuple[str, ...]] = ("mysql",)
-    spec: ClassVar[type[MySQLSpec]] = MySQLSpec
+    spec = MySQLSpec
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         """Open one connection, in UTC and utf8mb4, whose values arrive as the server prints them."""
-        import MySQLdb  # noqa: PLC0415 - heavy
+        import MySQLdb
 
         to = self.connection
         secure = {key: to.extra[key] for key in ("ssl", "ssl_mode") if key in to.extra}
         try:
             connection = MySQLdb.connect(
                 host=to.host or "localhost", port=to.port or 3306, user=to.login, password=to.password,
-                database=to.database, charset="utf8mb4", connect_timeout=15, conv={}, **secure,
+                database=to.database, charset="utf8mb4", connect_timeout=15, conv={}, multi_statements=False,
+                **secure,
             )  # fmt: skip
             try:
                 for statement in (
                     "SET time_zone = '+00:00'",
-                    # An unbuffered read waits while a part is uploaded; the server gives up after 60 s by default.
+                    # An unbuffered read waits for each upload; by default the server gives up at 60 s.
                     "SET net_write_timeout = 3600",
                     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
                 ):
@@ -105,7 +103,9 @@ class MySQLSource(TableSource):
         if code not in _BUSY and (1000 <= code < 2000 or code >= 3000):
             return TerminalError(f"{where}: {text}")
         address = f"{self.connection.host}:{self.connection.port or 3306}"
-        return TransientError(f"{where}: {address} does not answer as it should: {text}. Check host, port, firewall")
+        return TransientError(
+            f"{where}: {address} does not answer as it should: {text}. Check host, port, firewall"
+        )
 
     def check(self) -> str:
         """Return the server's version."""
@@ -118,7 +118,8 @@ class MySQLSource(TableSource):
             for name in _tables(connection, self.connection.database):
                 rows = _rows(connection, _COLUMNS, self.connection.database, name)
                 columns = tuple((row[0], row[2]) for row in rows)
-                yield Found(name, columns, tuple(row[0] for row in rows if row[5] == "PRI"))
+                keys = tuple(row[0] for row in _rows(connection, _KEYS, self.connection.database, name))
+                yield Found(name if name_parts(name) == [name] else _quoted(name), columns, keys)
 
     @contextmanager
     def snapshot(self, selection: Selection) -> Iterator[MySQLSnapshot]:
@@ -131,7 +132,7 @@ class MySQLSnapshot(TableSnapshot):
     """One relation in one snapshot."""
 
     def __init__(self, connection: Any, selection: Selection, database: str, where: str) -> None:
-        import pyarrow as pa  # noqa: PLC0415 - heavy
+        import pyarrow as pa
 
         self.connection, self.selection, self.where = connection, selection, where
         # The clock first: what is committed between the two must not lie before `now` and yet be unseen.
@@ -150,8 +151,8 @@ class MySQLSnapshot(TableSnapshot):
         if not rows:
             names = _tables(self.connection, schema)
             raise NotFoundError(
-                f"{self.where}: table {self.selection.table!r} does not exist in {schema!r}, or this login may"
-                f" not see it{nearest(table, names)}"
+                f"{self.where}: table {self.selection.table!r} does not exist in {schema!r}, or this"
+                f" login may not see it{nearest(table, names)}"
             )
         checked = self._json_checked(schema, table)
         return [_column(row, is_json=row[0] in checked) for row in rows]
@@ -164,18 +165,22 @@ class MySQLSnapshot(TableSnapshot):
         return {clause[12:-2] for clause in clauses if clause.startswith("json_valid(`")}
 
     def _query_columns(self) -> list[MySQLColumn]:
-        """Ask the server what a query returns: a temporary view over it would need rights, its metadata does not."""
+        """Ask the server what a query returns: its metadata needs no rights, as a view over it would."""
+        from MySQLdb.constants import FLAG
+
         assert self.selection.query is not None
         nothing = f"SELECT * FROM {derived(self.selection.query)} LIMIT 0"
         self.connection.query(nothing)
         result = self.connection.store_result()
-        described, flags = result.describe(), result.field_flags()
+        columns, flags = result.describe(), result.field_flags()
         # Only the character set tells bytes from text with a binary collation, such as MariaDB's JSON.
-        listed = ", ".join(f"CHARSET(z.{_quoted(column[0])})" for column in described)
-        charsets = _rows(self.connection, f"SELECT {listed} FROM (SELECT 1) AS s LEFT JOIN ({nothing}) AS z ON TRUE")[0]
+        listed = ", ".join(f"CHARSET(z.{_quoted(column[0])})" for column in columns)
+        charsets = _rows(
+            self.connection, f"SELECT {listed} FROM (SELECT 1) AS s LEFT JOIN ({nothing}) AS z ON TRUE"
+        )[0]
         return [
-            _described(column, unsigned=bool(flag & FLAG_UNSIGNED), is_bytes=charset == "binary")
-            for column, flag, charset in zip(described, flags, charsets, strict=True)
+            described(column, unsigned=bool(flag & FLAG.UNSIGNED), is_bytes=charset == "binary")
+            for column, flag, charset in zip(columns, flags, charsets, strict=True)
         ]
 
     def cursor_kind(self) -> CursorKind:
@@ -192,22 +197,28 @@ class MySQLSnapshot(TableSnapshot):
     def greatest(self) -> int | None:
         """Return the greatest cursor value."""
         assert self.selection.cursor is not None
-        value = _rows(self.connection, f"SELECT MAX({_quoted(self.selection.cursor)}) FROM {self._relation()}")[0][0]
+        value = _rows(
+            self.connection, f"SELECT MAX({_quoted(self.selection.cursor)}) FROM {self._relation()}"
+        )[0][0]
         return None if value is None else int(value)
 
     def count(self, window: Window | None) -> int:
         """Count the window's rows in this snapshot."""
-        return int(_rows(self.connection, f"SELECT COUNT(*) FROM {self._relation()}{self._where(window)}")[0][0])
+        return int(
+            _rows(self.connection, f"SELECT COUNT(*) FROM {self._relation()}{self._where(window)}")[0][0]
+        )
 
     def read(self, window: Window | None) -> Iterator[pa.RecordBatch]:
         """Stream the window's rows, unbuffered."""
-        import pyarrow as pa  # noqa: PLC0415 - heavy
+        import pyarrow as pa
 
         listed = ", ".join(f"{expression(c, _quoted(c.name))} AS {_quoted(c.name)}" for c in self.columns)
         self.connection.query(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
         long = [i for i, column in enumerate(self.columns) if column.data_type in LONG]
         for rows in _chunks(self.connection.use_result(), long):
-            arrays = [to_arrow(c, values) for c, values in zip(self.columns, zip(*rows, strict=True), strict=True)]
+            arrays = [
+                to_arrow(c, values) for c, values in zip(self.columns, zip(*rows, strict=True), strict=True)
+            ]
             yield pa.RecordBatch.from_arrays(arrays, names=[c.name for c in self.columns])
 
     def _relation(self) -> str:
@@ -233,7 +244,7 @@ def literal(value: CursorValue) -> str:
 
 
 def _column(row: tuple[str, ...], *, is_json: bool) -> MySQLColumn:
-    name, data_type, full_type, precision, scale, _ = row
+    name, data_type, full_type, precision, scale = row
     return MySQLColumn(
         name,
         "json" if is_json else data_type.lower(),
@@ -241,24 +252,6 @@ def _column(row: tuple[str, ...], *, is_json: bool) -> MySQLColumn:
         int(precision) if precision else None,
         int(scale) if scale else None,
     )
-
-
-def _described(column: tuple[Any, ...], *, unsigned: bool, is_bytes: bool) -> MySQLColumn:
-    """Read a result column's protocol type; its length tells a decimal's digits and a bit field's width."""
-    from MySQLdb.constants import FIELD_TYPE  # noqa: PLC0415 - heavy
-
-    names = {getattr(FIELD_TYPE, name): name for name in dir(FIELD_TYPE) if name.isupper()}
-    protocol = {"TINY": "tinyint", "SHORT": "smallint", "INT24": "mediumint", "LONG": "int", "LONGLONG": "bigint",
-                "NEWDECIMAL": "decimal", "FLOAT": "float", "DOUBLE": "double", "DATE": "date", "YEAR": "year",
-                "NEWDATE": "date", "DATETIME": "datetime", "TIMESTAMP": "timestamp", "TIME": "time", "BIT": "bit",
-                "JSON": "json", "GEOMETRY": "geometry"}  # fmt: skip
-    name, code, _, _, precision, scale, _ = column
-    kind = protocol.get(names.get(code, ""), "")
-    if not kind:
-        kind = "blob" if is_bytes else "text"
-    digits = precision - (1 if scale else 0) - (0 if unsigned else 1) if kind == "decimal" else None
-    full_type = f"bit({precision})" if kind == "bit" else f"{kind}{' unsigned' if unsigned else ''}"
-    return MySQLColumn(name, kind, full_type, digits, scale)
 
 
 def _chunks(result: Any, long: list[int]) -> Iterator[list[tuple[Any, ...]]]:
@@ -296,4 +289,6 @@ def _rows(connection: Any, sql: str, *parameters: str) -> list[tuple[Any, ...]]:
         sql = sql % quoted
     connection.query(sql)
     rows = connection.store_result().fetch_row(maxrows=0)
-    return [tuple(None if v is None else v.decode() if isinstance(v, bytes) else v for v in row) for row in rows]
+    return [
+        tuple(None if v is None else v.decode() if isinstance(v, bytes) else v for v in row) for row in rows
+    ]

@@ -36,11 +36,14 @@ if TYPE_CHECKING:
 BATCH_BYTES = 16 * 1024 * 1024
 _SETTINGS = ("TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'iso_8601'",
              "extra_float_digits = 1", "bytea_output = 'hex'")  # fmt: skip
+# Classes of SQLSTATE that a retry may cure: connection, rollback, resources, locks, operator's act, system.
+_BUSY = ("08", "40", "53", "55", "57", "58")
 _VERSION = "SELECT current_setting('server_version') AS version"
 # A domain, and a domain over a domain, is read as the type at its bottom.
 _COLUMNS = """
 WITH RECURSIVE typed AS (
-  SELECT attname, attnum, atttypid AS oid, atttypmod AS modifier, format_type(atttypid, atttypmod) AS type_name
+  SELECT attname, attnum, atttypid AS oid, atttypmod AS modifier,
+         format_type(atttypid, atttypmod) AS type_name
   FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
   UNION ALL
   SELECT d.attname, d.attnum, t.typbasetype, t.typtypmod, d.type_name
@@ -53,12 +56,15 @@ WITH RECURSIVE base AS (
   UNION ALL SELECT t.oid, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typbasetype
 ) SELECT oid::bigint AS oid FROM base WHERE typbasetype = 0"""
 _RELATIONS = """
-SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT format('%I.%I', n.nspname, c.relname) AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND n.nspname NOT LIKE 'pg_toast%' AND NOT c.relispartition ORDER BY 1"""
 _KEYS = """
-SELECT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
-WHERE i.indrelid = to_regclass($1) AND i.indisprimary ORDER BY array_position(i.indkey::int[], a.attnum::int)"""
+SELECT a.attname AS name FROM pg_index i
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+WHERE i.indrelid = to_regclass($1) AND i.indisprimary
+ORDER BY array_position(i.indkey::int[], a.attnum::int)"""
 
 
 class PostgresSpec(ConnectedSpec):
@@ -75,13 +81,13 @@ class PostgresSource(TableSource):
     title: ClassVar[str] = "PostgreSQL"
     transfer: ClassVar[str] = "etl_factory.transfers.postgres_to_gcs:PostgresToGCSPartsOperator"
     conn_types: ClassVar[tuple[str, ...]] = ("postgres",)
-    spec: ClassVar[type[PostgresSpec]] = PostgresSpec
+    spec = PostgresSpec
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
         """Open one read-only snapshot and a cursor in it; the driver's errors become ours."""
-        from adbc_driver_manager import dbapi  # noqa: PLC0415 - heavy
-        from adbc_driver_postgresql import dbapi as postgres  # noqa: PLC0415 - heavy
+        from adbc_driver_manager import dbapi
+        from adbc_driver_postgresql import dbapi as postgres
 
         try:
             with postgres.connect(self._uri()) as connection, connection.cursor() as cursor:
@@ -112,10 +118,12 @@ class PostgresSource(TableSource):
             return AccessDeniedError(f"{where}: {text}. GRANT SELECT on it to {self.connection.login!r}")
         if state in ("42P01", "42703", "3D000") or "does not exist" in text:
             return NotFoundError(f"{where}: {text}")
-        if state.startswith(("42", "22", "0A")):
+        if state and not state.startswith(_BUSY):
             return TerminalError(f"{where}: {text}")
         address = f"{self.connection.host}:{self.connection.port or 5432}"
-        return TransientError(f"{where}: {address} does not answer as it should: {text}. Check host, port, firewall")
+        return TransientError(
+            f"{where}: {address} does not answer as it should: {text}. Check host, port, firewall"
+        )
 
     def check(self) -> str:
         """Return the server's version."""
@@ -141,7 +149,7 @@ class PostgresSnapshot(TableSnapshot):
     """One relation in one snapshot."""
 
     def __init__(self, cursor: Any, selection: Selection, where: str) -> None:
-        import pyarrow as pa  # noqa: PLC0415 - heavy
+        import pyarrow as pa
 
         self.cursor, self.selection, self.where = cursor, selection, where
         self.now = _rows(cursor, "SELECT transaction_timestamp() AS now")[0]["now"].astimezone(UTC)
@@ -156,8 +164,8 @@ class PostgresSnapshot(TableSnapshot):
         if not found:
             names = [row["name"] for row in _rows(self.cursor, _RELATIONS)]
             raise NotFoundError(
-                f"{self.where}: table {self.selection.table!r} does not exist, or {'no' if not names else 'this'}"
-                f" login may not see it{nearest(self.selection.table, names)}"
+                f"{self.where}: table {self.selection.table!r} does not exist, or this login may not"
+                f" see it{nearest(self.selection.table, names)}"
             )
         return found
 
@@ -170,9 +178,12 @@ class PostgresSnapshot(TableSnapshot):
         if not names:
             return []
         probes = ", ".join(
-            f"(SELECT pg_typeof({_quoted(name)})::oid::bigint FROM one) AS t{i}" for i, name in enumerate(names)
+            f"(SELECT pg_typeof({_quoted(name)})::oid::bigint FROM one) AS t{i}"
+            for i, name in enumerate(names)
         )
-        source = f"WITH one AS (SELECT q.* FROM (SELECT 1) s LEFT JOIN {derived(self.selection.query)} ON false)"
+        source = (
+            f"WITH one AS (SELECT q.* FROM (SELECT 1) s LEFT JOIN {derived(self.selection.query)} ON false)"
+        )
         oids = _rows(self.cursor, f"{source} SELECT {probes}")[0]
         return [
             PostgresColumn(name, _rows(self.cursor, _BASE, oids[f"t{i}"])[0]["oid"], -1, "")
@@ -206,31 +217,34 @@ class PostgresSnapshot(TableSnapshot):
         """Stream the window's rows; temporal columns as text when one holds what Arrow cannot."""
         as_text = self._has_odd_times(window)
         listed = ", ".join(
-            f"{expression(c, _quoted(c.name), temporal_as_text=as_text)} AS {_quoted(c.name)}" for c in self.columns
+            f"{expression(c, _quoted(c.name), temporal_as_text=as_text)} AS {_quoted(c.name)}"
+            for c in self.columns
         )
         self.cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
         self.cursor.execute(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
-        reader = self.cursor.fetch_record_batch()
-        for batch in reader:
+        # fetch_record_batch() hands out the bare Arrow reader, whose errors have lost their SQLSTATE.
+        for batch in self.cursor._results.reader:
             yield _plain(batch)
 
     def _has_odd_times(self, window: Window | None) -> bool:
-        """Whether a temporal column holds infinity or a year outside 1 to 9999, which ADBC reads as garbage."""
+        """Whether a temporal column holds infinity or a year outside 1 to 9999, which ADBC misreads."""
         names = [_quoted(c.name) for c in self.columns if c.oid in TEMPORAL]
         if not names:
             return False
-        tests = " OR ".join(
-            f"NOT ({name} >= '0001-01-01' AND {name} < '9999-12-31')" for name in names
-        )
+        tests = " OR ".join(f"NOT ({name} >= '0001-01-01' AND {name} < '9999-12-31')" for name in names)
         where = self._where(window)
-        sql = f"SELECT 1 AS odd FROM {self._relation()}{where}{' AND' if where else ' WHERE'} ({tests}) LIMIT 1"
+        sql = (
+            f"SELECT 1 AS odd FROM {self._relation()}{where}{' AND' if where else ' WHERE'} ({tests}) LIMIT 1"
+        )
         return bool(_rows(self.cursor, sql))
 
     def _relation(self) -> str:
         if self.selection.query:
             return derived(self.selection.query)
         assert self.selection.table is not None
-        return str(_rows(self.cursor, "SELECT to_regclass($1)::text AS name", self.selection.table)[0]["name"])
+        return str(
+            _rows(self.cursor, "SELECT to_regclass($1)::text AS name", self.selection.table)[0]["name"]
+        )
 
     def _where(self, window: Window | None) -> str:
         if window is None:
@@ -254,7 +268,7 @@ def _quoted(name: str) -> str:
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Drop the driver's extension wrappings and metadata: what stays is plain text and numbers."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
+    import pyarrow as pa
 
     arrays = [a.storage if isinstance(a, pa.ExtensionArray) else a for a in batch.columns]
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
