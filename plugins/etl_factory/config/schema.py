@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from etl_factory.config.models import Tenant
 from etl_factory.sources import SOURCES
@@ -18,7 +18,13 @@ class _Schema(GenerateJsonSchema):
     """Draft 2020-12 with a marker that editors recognise."""
 
     def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
+        """Put the marker first."""
         return {"$schema": self.schema_dialect, **super().generate(schema, mode)}
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Refuse keys that do not match the pattern, as the models do."""
+        made = super().dict_schema(schema)
+        return {**made, "additionalProperties": False} if "patternProperties" in made else made
 
 
 def schemas() -> dict[str, dict[str, Any]]:

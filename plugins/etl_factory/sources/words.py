@@ -25,7 +25,9 @@ PRESETS = {
     "yearly": "0 0 1 1 *",
 }
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_CRON_FIELD = re.compile(r"^[0-9A-Za-z*,/#-]+$")
+_CRON_FIELD = re.compile(
+    r"^([0-9*,/#-]|l|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)+$", re.I
+)
 
 
 def refuse(problems: Mapping[tuple[str, ...], str]) -> NoReturn:

@@ -1,5 +1,7 @@
 """Every way to write a config file wrong, with the exact message: file, line, path, what to do."""
 
+# ruff: noqa: E501 - one case is one line: a table reads better than a column
+
 from __future__ import annotations
 
 import pytest
