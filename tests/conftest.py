@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parent.parent
+from examples import REPOSITORY, Write
 
 # Airflow reads these once, at its first import, which collecting the tests already causes.
 os.environ.update(
@@ -23,24 +23,6 @@ os.environ.update(
         "ETL_FACTORY_ROLES": "acme,globex",
     }
 )
-
-TENANT = """\
-tenant: acme
-project: acme-analytics
-location: EU
-dataset: raw
-landing: gs://acme-landing
-"""
-SOURCE = """\
-source: shop_db
-type: postgres
-connection: shop_db
-resources:
-  orders:
-    table: public.orders
-    load: catalog
-"""
-Write = Callable[..., Path]
 
 
 @pytest.fixture

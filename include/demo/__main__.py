@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -38,6 +39,7 @@ class DemoFailed(Exception):
 
 def main() -> int:
     """Run the demo; 0 only when every row of every source was published once."""
+    logging.getLogger("azure").setLevel(logging.WARNING)
     started = time.monotonic()
     report: dict[str, Any] = {"ok": False, "resources": []}
     try:

@@ -96,10 +96,12 @@ def _airflow(home: Home, env: dict[str, str], *arguments: str) -> None:
 
 def processes(home: Home, env: dict[str, str]) -> list[Process]:
     """Describe Airflow's components; each is ready when the API server reports it healthy."""
-    binary = str(REPOSITORY / ".venv/bin/airflow")
+    binary = REPOSITORY / ".venv/bin"
+    warm = [str(binary / "python"), str(Path(__file__).parent / "warm_scheduler.py")]
+    commands = {name: [str(binary / "airflow"), *arguments] for name, arguments in COMPONENTS.items()}
     return [
-        Process(name, [binary, *arguments], lambda: None, env, seconds=180)
-        for name, arguments in COMPONENTS.items()
+        Process(name, command, lambda: None, env, seconds=180)
+        for name, command in (commands | {"scheduler": warm}).items()
     ]
 
 

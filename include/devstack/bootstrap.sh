@@ -68,7 +68,7 @@ project_venv() {
   say "installing the project's environment into .venv (a few minutes the first time)"
   [ -x .venv/bin/python ] || "$(project_python)" -m venv .venv
   [ -x .venv/bin/uv ] || .venv/bin/python -m pip install -q "uv==$uv_version"
-  .venv/bin/uv pip install -q --python .venv/bin/python --no-deps -r "$wanted"
+  .venv/bin/uv pip install -q --compile-bytecode --python .venv/bin/python --no-deps -r "$wanted"
   .venv/bin/uv pip install -q --python .venv/bin/python --no-deps -e .
   has_mysql_client || say "the MySQL client library cannot be built here: MySQL is left out"
   stamp project "$wanted" pyproject.toml
@@ -97,7 +97,7 @@ emulator_venv() { # NAME PYTHON
   fresh "$1" "$here/requirements/$1.txt" && return 0
   say "installing the $1 environment"
   "$2" -m venv ".venvs/$1" 2>/dev/null || .venv/bin/uv venv -q --python "$2" ".venvs/$1"
-  .venv/bin/uv pip install -q --python ".venvs/$1/bin/python" -r "$here/requirements/$1.txt"
+  .venv/bin/uv pip install -q --compile-bytecode --python ".venvs/$1/bin/python" -r "$here/requirements/$1.txt"
   stamp "$1" "$here/requirements/$1.txt"
 }
 

@@ -76,6 +76,8 @@ class Home:
             )
         self._pid_file(process.name).write_text(f"{child.pid} {_started(child.pid)}")
         self._await(process, child)
+        # It outlives this process on purpose; without a return code Popen would warn that it still runs.
+        child.returncode = 0
         return True
 
     def _await(self, process: Process, child: subprocess.Popen[bytes]) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
-from etl_factory.errors import AccessDeniedError, NotFoundError, TerminalError, TransientError
+from etl_factory.errors import AccessDeniedError, ConfigError, NotFoundError, TerminalError, TransientError
 from etl_factory.sources.base import Connection
+
+if TYPE_CHECKING:
+    from etl_factory.secret_manager import TenantSecretManagerBackend
+
+SECRET_NAME = re.compile("key|secret|token|passw|credential|connection_?string|sas|signature", re.IGNORECASE)
 
 
 def resolve(conn_id: str) -> Connection:
@@ -16,7 +25,6 @@ def resolve(conn_id: str) -> Connection:
     """
     from airflow.exceptions import AirflowNotFoundException  # noqa: PLC0415 - heavy
     from airflow.sdk import BaseHook  # noqa: PLC0415 - heavy
-    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - heavy
 
     try:
         found = BaseHook.get_connection(conn_id)
@@ -31,9 +39,33 @@ def resolve(conn_id: str) -> Connection:
             f"connection {conn_id} is not a readable Airflow connection ({type(error).__name__}): store it again"
             f" with {_command(conn_id)}"
         ) from None
+    _mask(found.password or "", extra)
+    return _plain(conn_id, found, extra)
+
+
+def _mask(password: str, extra: Mapping[str, Any]) -> None:
+    """Hide from every log what Airflow would not: the password as an address spells it, keys within extra."""
+    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - heavy
+
+    for secret in {password, quote(password, safe=""), quote_plus(password)} - {""}:
+        mask_secret(secret)
     for name, value in extra.items():
         mask_secret(value, name)
-    return _plain(conn_id, found, extra)
+        for secret in _secrets(name, value):
+            mask_secret(secret)
+
+
+def _secrets(name: str, value: Any) -> Iterator[str]:
+    """Find secret texts by the names that they stand under, inside connection strings too."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _secrets(f"{name}.{key}", inner)
+    elif isinstance(value, str) and value and SECRET_NAME.search(name):
+        yield value
+        for part in value.split(";"):
+            key, _, inner = part.partition("=")
+            if inner and SECRET_NAME.search(key):
+                yield inner
 
 
 def _plain(conn_id: str, found: Any, extra: dict[str, Any]) -> Connection:
@@ -50,30 +82,54 @@ def _plain(conn_id: str, found: Any, extra: dict[str, Any]) -> Connection:
 
 
 def _explain_missing(conn_id: str, error: Exception) -> None:
-    """Raise what Secret Manager itself says of a connection that Airflow did not find."""
-    from google.api_core.exceptions import GoogleAPICallError, PermissionDenied  # noqa: PLC0415 - heavy
+    """Raise what the environment or Secret Manager itself says of a connection that Airflow did not find."""
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    if variable in os.environ:
+        raise TerminalError(
+            f"connection {conn_id}: variable {variable} is not a readable Airflow connection: expected a URI or"
+            " JSON"
+        ) from None
+    backend = _backend()
+    secret = backend.secret_id(conn_id)
+    value = _ask(backend, conn_id, secret, error)
+    where = f"secret {secret} of project {backend.project_id or '(none set)'}"
+    if value is not None:
+        raise TerminalError(
+            f"connection {conn_id}: {where} exists, but is not a readable Airflow connection: store it again"
+            f" with {_command(conn_id)}"
+        ) from None
+    raise NotFoundError(
+        f"connection {conn_id} does not exist: there is neither {where} nor a variable {variable} nor an"
+        f" Airflow connection. Store it with {_command(conn_id)}"
+    ) from error
+
+
+def _backend() -> TenantSecretManagerBackend:
+    """Return the backend that Airflow asked, with its cache; else one as the environment says."""
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded  # noqa: PLC0415 - heavy
 
     from etl_factory.secret_manager import TenantSecretManagerBackend  # noqa: PLC0415 - heavy
 
-    backend = TenantSecretManagerBackend()
-    secret = backend.secret_id(conn_id)
-    where = f"secret {secret} of project {backend.project_id or '(none set)'}"
-    if backend.project_id:
-        try:
-            value = backend.access.read(secret)
-        except PermissionDenied:
-            raise AccessDeniedError(f"connection {conn_id}: {backend.denied_message(secret)}") from error
-        except GoogleAPICallError as cause:
-            raise TransientError(f"connection {conn_id}: Secret Manager does not answer: {cause}") from cause
-        if value is not None:
-            raise TerminalError(
-                f"connection {conn_id}: {where} exists, but is not a readable Airflow connection: store it"
-                f" again with {_command(conn_id)}"
-            ) from None
-    raise NotFoundError(
-        f"connection {conn_id} does not exist: there is neither {where} nor a variable"
-        f" AIRFLOW_CONN_{conn_id.upper()} nor an Airflow connection. Store it with {_command(conn_id)}"
-    ) from error
+    for backend in ensure_secrets_backend_loaded():
+        if isinstance(backend, TenantSecretManagerBackend):
+            return backend
+    return TenantSecretManagerBackend()
+
+
+def _ask(
+    backend: TenantSecretManagerBackend, conn_id: str, secret: str, asked_before: Exception
+) -> str | None:
+    from google.api_core.exceptions import GoogleAPICallError, PermissionDenied, RetryError  # noqa: PLC0415
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError  # noqa: PLC0415 - heavy
+
+    try:
+        return backend.access.read(secret)
+    except (ConfigError, DefaultCredentialsError):
+        return None  # Secret Manager is not in use here, so it does not hold the connection
+    except PermissionDenied:
+        raise AccessDeniedError(f"connection {conn_id}: {backend.denied_message(secret)}") from asked_before
+    except (GoogleAPICallError, RetryError, GoogleAuthError) as cause:
+        raise TransientError(f"connection {conn_id}: Secret Manager does not answer: {cause}") from cause
 
 
 def _command(conn_id: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow.exceptions import AirflowException
 from airflow.providers.google.cloud.secrets.secret_manager import CloudSecretManagerBackend
 from airflow.secrets import BaseSecretsBackend
 
+from etl_factory.errors import ConfigError
 from etl_factory.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 TENANT_ID = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*__[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 VALUE_SECONDS = 60.0
 MISSING_SECONDS = 5.0
+CALL_SECONDS = 10.0
 _LOOPBACK = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$")
 
 
@@ -30,17 +32,14 @@ class SecretAccess:
 
     def __init__(self, project: str, endpoint: str = "", credentials: Any = None) -> None:
         self.project, self.endpoint, self.credentials = project, endpoint, credentials
-        self._lock = threading.Lock()
         self._clients: dict[int, SecretManagerServiceClient] = {}
         self._cache: dict[str, tuple[float, str | None]] = {}
 
     @property
     def client(self) -> SecretManagerServiceClient:
-        """Client of this very process: a gRPC channel does not survive a fork."""
-        with self._lock:
-            if os.getpid() not in self._clients:
-                self._clients = {os.getpid(): self._connect()}
-            return self._clients[os.getpid()]
+        """Client of this very process: a gRPC channel does not survive a fork, nor being closed after one."""
+        held = self._clients.get(os.getpid())
+        return held or self._clients.setdefault(os.getpid(), self._connect())
 
     def _connect(self) -> SecretManagerServiceClient:
         from google.api_core.client_options import ClientOptions  # noqa: PLC0415 - heavy
@@ -75,7 +74,9 @@ class SecretAccess:
 
         name = f"projects/{self.project}/secrets/{secret_id}/versions/latest"
         try:
-            answer = self.client.access_secret_version(request={"name": name}, timeout=20.0)
+            answer = self.client.access_secret_version(
+                request={"name": name}, timeout=CALL_SECONDS, retry=_retry()
+            )
         except (NotFound, InvalidArgument):
             return None
         return answer.payload.data.decode()
@@ -88,16 +89,25 @@ class SecretAccess:
         secret = {"replication": {"automatic": {}}}
         try:
             self.client.create_secret(
-                request={"parent": parent, "secret_id": secret_id, "secret": secret}, timeout=20.0
+                request={"parent": parent, "secret_id": secret_id, "secret": secret}, timeout=CALL_SECONDS
             )
         except AlreadyExists:
             self._cache.pop(secret_id, None)
         version = self.client.add_secret_version(
             request={"parent": f"{parent}/secrets/{secret_id}", "payload": {"data": value.encode()}},
-            timeout=20.0,
+            timeout=CALL_SECONDS,
         )
         self._cache.pop(secret_id, None)
         return str(version.name)
+
+
+def _retry() -> Any:
+    """Wait out a server that is briefly away, for less long than a task or a person would mind."""
+    from google.api_core.exceptions import ServiceUnavailable, TooManyRequests  # noqa: PLC0415 - heavy
+    from google.api_core.retry import Retry, if_exception_type  # noqa: PLC0415 - heavy
+
+    transient = if_exception_type(ServiceUnavailable, TooManyRequests)
+    return Retry(predicate=transient, initial=0.2, maximum=2.0, multiplier=2.0, timeout=CALL_SECONDS)
 
 
 class TenantSecretManagerBackend(CloudSecretManagerBackend):
@@ -145,6 +155,11 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
 
                 credentials, found = google.auth.default()
                 self.project_id = self.project_id or found or ""
+            if not self.project_id:
+                raise ConfigError(
+                    "no project is set for secrets: give project_id in [secrets] backend_kwargs, or"
+                    " ETL_FACTORY_SECRETS_PROJECT"
+                )
             self._access = SecretAccess(self.project_id, self.endpoint, credentials)
         return self._access
 
@@ -169,6 +184,14 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
                 self.log.warning("Secret Manager denies secret %s to this identity", name)
                 return None
             raise _denied_class()(self.denied_message(name)) from error
+
+    def deserialize_connection(self, conn_id: str, value: str) -> Any:
+        """Make a connection of a secret's value; Airflow's own error would quote the value."""
+        try:
+            return super().deserialize_connection(conn_id, value)
+        except (AirflowException, ValueError, TypeError, LookupError) as error:
+            reason = type(error).__name__
+        raise ValueError(f"secret {self.secret_id(conn_id)} is neither a connection URI nor JSON ({reason})")
 
     def denied_message(self, secret_id: str) -> str:
         """Say exactly what is denied and what to grant."""

@@ -6,21 +6,36 @@ import base64
 import json
 from collections.abc import Callable
 from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as t
 
-from etl_factory.schema.types import BIGNUMERIC_DIGITS, BIGNUMERIC_SCALE, Field, staged_arrow
+from etl_factory.errors import SchemaError
+from etl_factory.schema import parsing
+from etl_factory.schema.types import (
+    BIGNUMERIC_DIGITS,
+    BIGNUMERIC_SCALE,
+    NUMERIC_DIGITS,
+    NUMERIC_SCALE,
+    Field,
+    is_binary,
+    is_text,
+    staged_arrow,
+)
 
-# BigQuery's DATE, DATETIME and TIMESTAMP run from year 1 to year 9999.
-_DATES = (-719162, 2932896)
+# BigQuery's DATE, DATETIME and TIMESTAMP run from year 1 to year 9999, its TIME within a day.
 _MICROS = (-62135596800000000, 253402300799999999)
-_TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+_LIMITS = {
+    "DATE": (-719162, 2932896),
+    "DATETIME": _MICROS,
+    "TIMESTAMP": _MICROS,
+    "TIME": (0, 86_399_999_999),
+}
 _RISKY_JSON = r"\d{15}|\d[eE]|NaN|Infinity|\.\d{15}"
-_PLAIN_NUMBER = rf"^-?(0|[1-9]\d{{0,{BIGNUMERIC_DIGITS - 1}}})(\.\d{{1,{BIGNUMERIC_SCALE}}})?$"
 Cast = Callable[[pa.Array], pa.Array]
 
 
@@ -28,43 +43,116 @@ def cast_column(array: pa.Array, declared: pa.DataType, field: Field) -> tuple[p
     """Return the staged array and a mask of the values that do not fit (None when all do).
 
     `declared` is the source's type of the column; the array itself may be text that spells it.
-    A value that does not fit is NULL in the staged array.
+    A value that does not fit is NULL in the staged array. Raises SchemaError where no value could fit.
     """
+    array, unreadable = _readable(_storage(array))
+    try:
+        values, bad = _cast(array, declared, field)
+    except pa.ArrowNotImplementedError as error:
+        raise _no_cast(array, field) from error
+    return _in_range(values, _either(unreadable, bad), field)
+
+
+def _storage(array: pa.Array) -> pa.Array:
+    """Unwrap dictionaries and extensions; a UUID becomes its text."""
     if t.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
+    if str(array.type) == "extension<arrow.uuid>":
+        return pa.array([v and str(UUID(bytes=v)) for v in array.storage.to_pylist()], pa.string())
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
+
+
+def _readable(array: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """Mask text that is not UTF-8, which Arrow passes on unseen and BigQuery refuses."""
+    if not is_text(array.type):
+        return array, None
+    values, bad = _where_possible(array.cast(pa.large_binary()), lambda part: part.cast(pa.large_string()))
+    return (array.cast(pa.string()) if bad is None else values.cast(pa.string())), bad
+
+
+def _cast(array: pa.Array, declared: pa.DataType, field: Field) -> tuple[pa.Array, pa.Array | None]:
     if t.is_nested(array.type) and field.type in ("JSON", "STRING"):
-        return pa.array([_spell(value) for value in array.to_pylist()], pa.string()), None
+        text, lost = _nested(array)
+        checked, inexact = _json(text, trusted=True)
+        return checked, _either(lost, inexact)
     if field.type == "JSON":
         return _json(array.cast(pa.string()), trusted=str(declared) == "extension<arrow.json>")
     if field.type == "BIGNUMERIC":
-        return _wide_number(array)
+        return parsing.decimals(array.cast(pa.string()), BIGNUMERIC_DIGITS, BIGNUMERIC_SCALE)
     if field.type == "BOOL" and not t.is_boolean(array.type):
-        return _boolean(array)
-    return _in_range(*_where_possible(array, _plain_cast(array.type, field)), field)
+        return parsing.booleans(array.cast(pa.string()))
+    if is_text(array.type):
+        return _from_text(array, field)
+    values, bad = _where_possible(array, _plain_cast(array.type, field))
+    return values, _either(bad, _changed(array, values, field))
+
+
+def _from_text(text: pa.Array, field: Field) -> tuple[pa.Array, pa.Array | None]:
+    if field.type == "NUMERIC":
+        plain, bad = parsing.decimals(text, NUMERIC_DIGITS, NUMERIC_SCALE)
+        return plain.cast(staged_arrow(field)), bad
+    if field.type == "TIME":
+        return parsing.times(text)
+    prepare = {"INT64": parsing.integers, "FLOAT64": parsing.floats}.get(field.type)
+    return _where_possible(prepare(text) if prepare else text, lambda part: part.cast(staged_arrow(field)))
 
 
 def _plain_cast(type_: pa.DataType, field: Field) -> Cast:
     target = staged_arrow(field)
+    if not t.is_temporal(type_) and t.is_temporal(target) and not t.is_null(type_):
+        raise pa.ArrowNotImplementedError(
+            "a number is no moment: it does not say since when, and in which unit"
+        )
+    if t.is_timestamp(type_) and t.is_time(target):
+        raise pa.ArrowNotImplementedError("a moment is more than a time of day")
     if t.is_floating(type_) and field.type == "NUMERIC":
         return lambda part: part.cast(pa.string()).cast(target)
     if t.is_timestamp(type_) and field.type == "STRING":
-        return lambda part: pc.strftime(part, format="%Y-%m-%d %H:%M:%S%z" if type_.tz else "%Y-%m-%d %H:%M:%S")
-    if t.is_fixed_size_binary(type_):
+        return lambda part: pc.strftime(
+            part, format="%Y-%m-%d %H:%M:%S%z" if type_.tz else "%Y-%m-%d %H:%M:%S"
+        )
+    if is_binary(type_) and field.type == "STRING":
+        return lambda part: pa.array([v and base64.b64encode(v).decode() for v in part.to_pylist()], target)
+    if is_binary(type_):
         return lambda part: part.cast(pa.binary()).cast(target)
-    if t.is_binary(type_) and field.type == "STRING":
-        return lambda part: pa.array([None if v is None else base64.b64encode(v).decode() for v in part.to_pylist()], target)
     return lambda part: part.cast(target)
+
+
+def _changed(before: pa.Array, after: pa.Array, field: Field) -> pa.Array | None:
+    """Mask what Arrow cuts without a word: the clock of a moment, the digits of a decimal."""
+    if t.is_timestamp(before.type) and field.type == "DATE":
+        back = after.cast(pa.timestamp(before.type.unit))
+        changed = pc.not_equal(back, before.cast(pa.timestamp(before.type.unit)))
+    elif t.is_decimal(before.type) and field.type == "FLOAT64":
+        changed = pa.array(
+            [
+                v is not None and Decimal(repr(v)) != w
+                for v, w in zip(after.to_pylist(), before.to_pylist(), strict=True)
+            ],
+            pa.bool_(),
+        )
+    else:
+        return None
+    changed = pc.fill_null(changed, False)
+    return changed if pc.any(changed).as_py() else None
+
+
+def _either(one: pa.Array | None, other: pa.Array | None) -> pa.Array | None:
+    return pc.or_(one, other) if one is not None and other is not None else one if other is None else other
+
+
+def _no_cast(array: pa.Array, field: Field) -> SchemaError:
+    return SchemaError(
+        f"column {field.name!r} holds {array.type} values, which cannot become {field.type}: correct columns.types,"
+        " or give the column another name with columns.rename"
+    )
 
 
 def _where_possible(array: pa.Array, cast: Cast) -> tuple[pa.Array, pa.Array | None]:
     """Cast what can be cast, halving the array around the values that cannot."""
     try:
         return cast(array), None
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        if isinstance(error, pa.ArrowNotImplementedError):
-            raise
+    except pa.ArrowInvalid:
         if len(array) == 1:
             nothing = pa.array([None], array.type)
             return cast(nothing), pa.array([True])
@@ -79,52 +167,28 @@ def _none(length: int) -> pa.Array:
     return pa.array([False] * length, pa.bool_())
 
 
-def _in_range(
-    values: pa.Array, bad: pa.Array | None, field: Field
-) -> tuple[pa.Array, pa.Array | None]:
-    limits = _DATES if field.type == "DATE" else _MICROS if field.type in ("DATETIME", "TIMESTAMP") else None
-    if limits is None or len(values) == values.null_count:
-        return values, bad
-    numbers = values.view(pa.int32() if field.type == "DATE" else pa.int64())
-    extremes = pc.min_max(numbers).as_py()
-    if limits[0] <= extremes["min"] and extremes["max"] <= limits[1]:
-        return values, bad
-    outside = pc.fill_null(pc.or_(pc.less(numbers, limits[0]), pc.greater(numbers, limits[1])), False)
-    kept = pc.if_else(outside, pa.scalar(None, values.type), values)
-    return kept, outside if bad is None else pc.or_(bad, outside)
+def _in_range(values: pa.Array, bad: pa.Array | None, field: Field) -> tuple[pa.Array, pa.Array | None]:
+    limits = _LIMITS.get(field.type)
+    if limits is not None and len(values) != values.null_count:
+        numbers = values.view(pa.int32() if field.type == "DATE" else pa.int64())
+        extremes = pc.min_max(numbers).as_py()
+        if extremes["min"] < limits[0] or extremes["max"] > limits[1]:
+            outside = pc.or_(pc.less(numbers, limits[0]), pc.greater(numbers, limits[1]))
+            bad = _either(bad, pc.fill_null(outside, False))
+    return (values if bad is None else pc.if_else(bad, pa.scalar(None, values.type), values)), bad
 
 
-def _boolean(array: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    text = pc.utf8_lower(pc.utf8_trim_whitespace(array.cast(pa.string())))
-    yes = pc.is_in(text, value_set=pa.array(_TRUE))
-    no = pc.is_in(text, value_set=pa.array(_FALSE))
-    bad = pc.and_(pc.is_valid(text), pc.invert(pc.or_(yes, no)))
-    values = pc.if_else(pc.or_(yes, no), yes, pa.scalar(None, pa.bool_()))
-    return values, bad if pc.any(bad).as_py() else None
-
-
-def _wide_number(array: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """Check text against BIGNUMERIC's 38 whole and 38 fractional digits; odd spellings are rewritten."""
-    text = array.cast(pa.string())
-    plain = pc.fill_null(pc.match_substring_regex(text, _PLAIN_NUMBER), True)
-    if pc.all(plain).as_py() or not len(text):
-        return text, None
-    spelt = [value if fine else _plain_decimal(value) for value, fine in zip(text.to_pylist(), plain.to_pylist(), strict=True)]
-    values = pa.array(spelt, pa.string())
-    bad = pc.and_(pc.is_valid(text), pc.is_null(values))
-    return values, bad if pc.any(bad).as_py() else None
-
-
-def _plain_decimal(text: str) -> str | None:
+def _nested(array: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """Spell nested values; one that Python cannot hold, such as a date of the year 10000, is lost."""
     try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    if not number.is_finite() or number.adjusted() >= BIGNUMERIC_DIGITS:
-        return None
-    spelt = format(number, "f")
-    spelt = spelt.rstrip("0").rstrip(".") if "." in spelt else spelt
-    return spelt if len(spelt.partition(".")[2]) <= BIGNUMERIC_SCALE else None
+        return pa.array([_spell(value) for value in array.to_pylist()], pa.string()), None
+    except (ValueError, OverflowError):
+        if len(array) == 1:
+            return pa.nulls(1, pa.string()), pa.array([True])
+    half = len(array) // 2
+    done = [_nested(part) for part in (array[:half], array[half:])]
+    masks = [mask if mask is not None else _none(len(value)) for value, mask in done]
+    return pa.concat_arrays([value for value, _ in done]), pa.concat_arrays(masks)
 
 
 def _json(array: pa.Array, *, trusted: bool) -> tuple[pa.Array, pa.Array | None]:
@@ -136,7 +200,9 @@ def _json(array: pa.Array, *, trusted: bool) -> tuple[pa.Array, pa.Array | None]
     suspects = pc.fill_null(risky, False)
     if not len(array) or not pc.any(suspects).as_py():
         return array, None
-    verdicts = [s and not is_exact_json(v) for v, s in zip(array.to_pylist(), suspects.to_pylist(), strict=True)]
+    verdicts = [
+        s and not is_exact_json(v) for v, s in zip(array.to_pylist(), suspects.to_pylist(), strict=True)
+    ]
     bad = pa.array(verdicts, pa.bool_())
     if not any(verdicts):
         return array, None
@@ -175,7 +241,9 @@ def _spell(value: Any) -> str | None:
         return None
     import simplejson  # noqa: PLC0415 - only nested columns need it
 
-    return simplejson.dumps(value, use_decimal=True, default=_spell_leaf, separators=(",", ":"), ensure_ascii=False)
+    return simplejson.dumps(
+        value, use_decimal=True, default=_spell_leaf, separators=(",", ":"), ensure_ascii=False
+    )
 
 
 def _spell_leaf(value: Any) -> str:

@@ -1,7 +1,8 @@
 """Any source identifier becomes a legal BigQuery column name, by these rules in this order.
 
-    1. special letters are spelt out (ß ss, ø o, ł l, æ ae, œ oe, đ d, þ th, € eur, % percent, # no, & and),
-       the rest is decomposed (NFKD) and stripped of its marks:     Größe (m²)   grosse_m2
+    1. special letters are spelt out (ß ss, ø o, ł l, æ ae, œ oe, đ ð d, þ th, ı i, µ u, € eur, % percent, # no,
+       & and), the rest is decomposed (NFKD) and stripped of marks and invisible characters:
+                                                                    Größe (m²)   grosse_m2
     2. lower case; every run of other than a-z, 0-9, _ becomes one _; leading and trailing ones go
                                                                     Order No.    order_no
     3. nothing left: `column_` and a hash of the original           ???          column_9c1e4d2a
@@ -29,17 +30,19 @@ RESERVED = (
     "_change_sequence_number", "_change_type", "_change_timestamp", "_etl_",
 )  # fmt: skip
 LEGAL = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,299}$")
+_UNSEEN = ("Mn", "Me", "Cf", "Cc")
 _SPELT = {
-    "ß": "ss", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe",
-    "đ": "d", "Đ": "d", "þ": "th", "Þ": "th", "€": " eur ", "%": " percent ", "#": " no ", "&": " and ",
+    "ß": "ss", "ẞ": "ss", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe",
+    "đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "þ": "th", "Þ": "th", "ı": "i", "µ": "u", "μ": "u", "€": " eur ", "%": " percent ", "#": " no ", "&": " and ",
 }  # fmt: skip
 
 
 def column_name(original: str) -> str:
     """Return the BigQuery column name of a source's column."""
     spelt = "".join(_SPELT.get(letter, letter) for letter in original)
-    plain = unicodedata.normalize("NFKD", spelt).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9_]+", "_", plain.strip())
+    decomposed = unicodedata.normalize("NFKD", spelt)
+    plain = "".join(letter for letter in decomposed if unicodedata.category(letter) not in _UNSEEN).lower()
+    name = re.sub(r"[^a-z0-9_]+", "_", plain)
     name = _trim(name, original)
     if not name.strip("_"):
         return f"column_{_tag(original)}"
@@ -62,7 +65,7 @@ def _trim(name: str, original: str) -> str:
 
 
 def _tag(original: str) -> str:
-    return hashlib.sha256(original.encode()).hexdigest()[:8]
+    return hashlib.sha256(original.encode(errors="surrogatepass")).hexdigest()[:8]
 
 
 def name_columns(originals: Iterable[str], rename: Mapping[str, str]) -> dict[str, str]:
@@ -72,6 +75,7 @@ def name_columns(originals: Iterable[str], rename: Mapping[str, str]) -> dict[st
     not there.
     """
     columns = tuple(originals)
+    _check_twins(columns)
     _check_renames(columns, rename)
     names = {original: rename.get(original) or column_name(original) for original in columns}
     seen: dict[str, str] = {}
@@ -83,6 +87,14 @@ def name_columns(originals: Iterable[str], rename: Mapping[str, str]) -> dict[st
                 f" differ by more than case: add columns.rename: {{{original!r}: another_name}}"
             )
     return names
+
+
+def _check_twins(columns: tuple[str, ...]) -> None:
+    for twin in sorted({name for name in columns if columns.count(name) > 1}):
+        raise SchemaError(
+            f"two columns are called {twin!r}, so that one would hide the other: give each a name of its own at"
+            " the source, or with `query: SELECT ... AS ...`"
+        )
 
 
 def _check_renames(columns: tuple[str, ...], rename: Mapping[str, str]) -> None:

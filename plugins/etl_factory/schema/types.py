@@ -118,14 +118,29 @@ def scalar_type(type_: pa.DataType, column: str) -> str:
         (t.is_floating, "FLOAT64"),
         (t.is_date, "DATE"),
         (t.is_time, "TIME"),
-        (lambda x: t.is_string(x) or t.is_large_string(x) or t.is_string_view(x) or t.is_null(x), "STRING"),
-        (lambda x: t.is_binary(x) or t.is_large_binary(x) or t.is_fixed_size_binary(x), "BYTES"),
+        (lambda x: is_text(x) or t.is_null(x) or str(x) == "extension<arrow.uuid>", "STRING"),
+        (is_binary, "BYTES"),
     ):
         if test(type_):
             return name
     raise SchemaError(
         f"column {column!r} has Arrow type {type_}, which BigQuery cannot hold: leave it out with columns.exclude"
     )
+
+
+def is_text(type_: pa.DataType) -> bool:
+    """Whether a type is one of Arrow's spellings of text."""
+    import pyarrow.types as t  # noqa: PLC0415 - heavy
+
+    return bool(t.is_string(type_) or t.is_large_string(type_) or t.is_string_view(type_))
+
+
+def is_binary(type_: pa.DataType) -> bool:
+    """Whether a type is one of Arrow's spellings of bytes."""
+    import pyarrow.types as t  # noqa: PLC0415 - heavy
+
+    tests = (t.is_binary, t.is_large_binary, t.is_binary_view, t.is_fixed_size_binary)
+    return any(test(type_) for test in tests)
 
 
 def decimal_type(precision: int, scale: int) -> str:

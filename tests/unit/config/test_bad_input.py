@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import SOURCE, TENANT, Write
 from etl_factory.config.loading import load
+from examples import SOURCE, TENANT, Write
 
 NAME_RULE = "use at most 64 lower-case letters, digits and single underscores, beginning with a letter"
 TYPES = "postgres, mysql, bigquery, gcs, s3, azure_blob"

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from conftest import SOURCE, TENANT, Write
 from etl_factory.config.loading import load
 from etl_factory.config.resource import resources
 from etl_factory.sources.specs import ResourceSpec, SourceSpec
+from examples import SOURCE, TENANT, Write
 
 BUILT_IN, FROM_TENANT, FROM_SOURCE, FROM_RESOURCE = 3, 4, 5, 6
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY, SOURCE, TENANT, Write
 from etl_factory.config.loading import BrokenFile, SourceFile, load, load_source
 from etl_factory.errors import ConfigError
+from examples import REPOSITORY, SOURCE, TENANT, Write
 
 SECOND = SOURCE.replace("shop_db", "crm_db")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from conftest import SOURCE, TENANT, Write
 from etl_factory.config.loading import load
 from etl_factory.config.resource import Resource, resources
+from examples import SOURCE, TENANT, Write
 
 GCS = """\
 source: web_events

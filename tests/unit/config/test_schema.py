@@ -7,10 +7,10 @@ import json
 import jsonschema
 import pytest
 
-from conftest import REPOSITORY
 from etl_factory.config.document import read_document
 from etl_factory.config.schema import schemas, text, write
 from etl_factory.sources import SOURCES
+from examples import REPOSITORY
 
 FILES = sorted((REPOSITORY / "config/tenants").glob("*/*.yaml"))
 

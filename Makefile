@@ -1,0 +1,44 @@
+# Three commands and no more to remember: make demo, make check, make test. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+DEVSTACK := PYTHONPATH=include $(PYTHON) -m devstack
+
+.PHONY: help demo up stack down status check test lint types clean bootstrap
+
+help:            ## what there is
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+bootstrap:
+	@./include/devstack/bootstrap.sh
+
+demo: bootstrap  ## load six sources through real DAG runs and check every row
+	@PYTHONPATH=include $(PYTHON) -m demo
+
+up: bootstrap    ## start the servers and Airflow, for you to play with
+	@$(DEVSTACK) up
+
+stack: bootstrap ## start the servers without Airflow
+	@$(DEVSTACK) stack
+
+down:            ## stop what demo, up or stack started, and only that
+	@if [ -x $(PYTHON) ]; then $(DEVSTACK) down; else echo "nothing was started"; fi
+
+status:          ## say what runs
+	@$(DEVSTACK) status
+
+lint:
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+types:
+	@.venv/bin/mypy
+
+check: bootstrap lint types  ## the fast part of the tests: lint, types, unit and DAG tests
+	@$(PYTHON) -m pytest -q -m "not stack and not airflow" tests/unit tests/dags tests/test_house.py
+
+test: bootstrap lint types   ## everything: lint, types, all tests, on real servers
+	@$(PYTHON) -m pytest
+
+clean: down      ## stop the stack and forget its data; environments stay
+	@rm -rf .devstack .demo

@@ -1,0 +1,63 @@
+"""What every command shares: its options, how it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from etl_factory.config.loading import BrokenFile, SourceFile, load_source
+from etl_factory.errors import ConfigError
+from etl_factory.settings import Settings
+
+ConfigRoot = Annotated[
+    Path | None,
+    typer.Option("--config-root", help="Folder of the tenants' YAML [default: ETL_FACTORY_CONFIG_ROOT]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="Tenant, the name of its folder.")]
+SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="Source, the name of its file.")]
+
+
+def root_of(config_root: Path | None) -> Path:
+    """Return the config root to use, absolute, so that it outlives a change of folder."""
+    root = config_root or Settings.from_environment().config_root
+    if str(root).startswith("gs:/"):
+        raise ConfigError(f"config root {root}: this command reads a local folder; copy the bucket's first")
+    return Path(root).absolute()
+
+
+def finish(document: dict[str, Any], text: str, *, as_json: bool) -> NoReturn:
+    """Print a result as JSON or as text, and end: with 0 when the document's `ok` is true, else with 1."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str) if as_json else text)
+    raise typer.Exit(0 if document["ok"] else 1)
+
+
+def errors_json(errors: tuple[ConfigError, ...]) -> list[dict[str, Any]]:
+    """Return findings as JSON-ready values."""
+    return [{"file": e.file, "line": e.line, "path": e.path, "message": e.message} for e in errors]
+
+
+def source_file(root: Path, tenant: str, source: str, *, as_json: bool) -> SourceFile:
+    """Read one source's file; ends the command with 1 when it is broken, with 2 when there is none."""
+    found = load_source(root, f"{tenant}__{source}")
+    if found is None:
+        raise ConfigError(f"there is no {root}/{tenant}/{source}.yaml: {_known(root, tenant)}")
+    if isinstance(found, BrokenFile):
+        lines = "\n".join(str(error) for error in found.errors)
+        if not as_json:
+            typer.echo(lines, err=True)
+            raise typer.Exit(1)
+        finish({"ok": False, "findings": errors_json(found.errors)}, lines, as_json=True)
+    return found
+
+
+def _known(root: Path, tenant: str) -> str:
+    folder = root / tenant
+    if folder.is_dir():
+        names = sorted(file.stem for file in folder.glob("*.yaml") if file.stem != "tenant")
+        return f"sources of {tenant} are {', '.join(names) or 'none'}"
+    names = sorted(path.parent.name for path in root.glob("*/tenant.yaml"))
+    return f"tenants are {', '.join(names) or 'none'}"
