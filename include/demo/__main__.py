@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from demo import systems, truth
-from demo.airflow_api import Airflow
-from devstack import Stack, StackError
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from demo import systems, truth
+from demo.airflow_api import Airflow
+from devstack import Stack, StackError
 from etl_factory.secret_manager import SecretAccess
 
 TENANT = "acme"
@@ -62,13 +62,17 @@ def main() -> int:
     console.print(f"\nAirflow stays up: {env['AIRFLOW_URL']}")
     console.print(f"login: {env['AIRFLOW_USERNAME']} / {env['AIRFLOW_PASSWORD']}      stop: make down")
     console.print(f"{time.monotonic() - started:.0f} s in all; report: .demo/report.json")
-    types = f"{len(sources)} source types" if len(sources) == len(DAGS) else f"{len(sources)} of {len(DAGS)} source types"
+    types = (
+        f"{len(sources)} source types"
+        if len(sources) == len(DAGS)
+        else f"{len(sources)} of {len(DAGS)} source types"
+    )
     rows = sum(item["rows_published"] for item in second)
     console.print(f"DEMO OK: {types}, {len(first)} resources, {rows} rows, 0 lost, 0 duplicated")
     return 0
 
 
-class step:  # noqa: N801 - reads as a clause
+class step:
     """Print what is being done, and how long it took."""
 
     def __init__(self, title: str) -> None:
@@ -115,7 +119,9 @@ def wait_for_dags(airflow: Airflow, sources: list[str]) -> None:
         while missing := [s for s in sources if not airflow.has_dag(f"{TENANT}__{s}")]:
             if time.monotonic() > deadline:
                 errors = airflow.call("GET", "/importErrors")["import_errors"]
-                raise DemoFailed(f"no DAG for {', '.join(missing)}; import errors: {json.dumps(errors, indent=2)}")
+                raise DemoFailed(
+                    f"no DAG for {', '.join(missing)}; import errors: {json.dumps(errors, indent=2)}"
+                )
             time.sleep(1)
 
 
@@ -128,9 +134,7 @@ def load_and_check(
         watch(airflow, runs)
     with step("Compare every published table with its source, row by row"):
         rows = [
-            check(source, name, airflow, runs[source], env)
-            for source, name in truth.TRUTHS
-            if source in runs
+            check(source, name, airflow, runs[source], env) for source, name in truth.TRUTHS if source in runs
         ]
     console.print(as_table(rows))
     wrong = [row for row in rows if row["lost"] or row["duplicated"]]
@@ -213,7 +217,9 @@ def check_changes(second: list[dict[str, Any]], expected: Mapping[tuple[str, str
         wanted = expected.get((row["source"], row["resource"]))
         if wanted is not None:
             mark = "[green]exactly[/]" if wanted == row["arrived"] else "[bold red]WRONG[/]"
-            console.print(f"  {row['source']}.{row['resource']:16} changed {wanted:6}   arrived {row['arrived']:6}  {mark}")
+            console.print(
+                f"  {row['source']}.{row['resource']:16} changed {wanted:6}   arrived {row['arrived']:6}  {mark}"
+            )
     wrong = [r for r in second if expected.get((r["source"], r["resource"]), r["arrived"]) != r["arrived"]]
     if wrong:
         raise DemoFailed("the second load did not bring exactly what was changed")

@@ -72,5 +72,7 @@ class Airflow:
 
 def _line(line: Mapping[str, Any]) -> str:
     details = line.get("error_detail") or []
-    reasons = [f"{item.get('exc_type')}: {item.get('exc_value')}" for item in details if isinstance(item, dict)]
+    reasons = [
+        f"{item.get('exc_type')}: {item.get('exc_value')}" for item in details if isinstance(item, dict)
+    ]
     return "\n  ".join([str(line.get("event", "")), *reasons])

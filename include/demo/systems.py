@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
-from demo import wholesaler
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
+
+from demo import wholesaler
 
 PARTNER = "partner-market"
 _ORDERS = """
@@ -77,11 +78,16 @@ def change_postgres(url: str) -> dict[str, int]:
 
 def mysql_connection(url: str) -> Any:
     """Connect to the warehouse system's database."""
-    import MySQLdb  # noqa: PLC0415 - not on every machine
+    import MySQLdb
 
     to = urlparse(url)
     return MySQLdb.connect(
-        host=to.hostname, port=to.port, user=to.username, password=to.password, database=to.path[1:], charset="utf8mb4"
+        host=to.hostname,
+        port=to.port,
+        user=to.username,
+        password=to.password,
+        database=to.path[1:],
+        charset="utf8mb4",
     )
 
 
@@ -99,7 +105,8 @@ def seed_mysql(url: str) -> None:
         ):
             cursor.execute(statement)
         cursor.executemany(
-            "INSERT INTO products VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", list(wholesaler.products())
+            "INSERT INTO products VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            list(wholesaler.products()),
         )
         _insert_movements(cursor, 0, wholesaler.MOVEMENTS)
     connection.commit()

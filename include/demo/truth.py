@@ -17,6 +17,7 @@ from typing import Any
 import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from demo import systems
 
 Row = tuple[Any, ...]
@@ -77,14 +78,16 @@ def _plain(value: Any) -> Any:
 def published(table: str, columns: tuple[str, ...]) -> Iterator[Row]:
     """Read a published table through an extract to Parquet, the warehouse's own way out."""
     client, uri = systems.bigquery_client("acme-analytics"), f"gs://acme-landing/_demo/{table}.parquet"
-    from google.cloud.bigquery import ExtractJobConfig  # noqa: PLC0415 - beside its only use
+    from google.cloud.bigquery import ExtractJobConfig
 
     config = ExtractJobConfig(destination_format="PARQUET")
     client.extract_table(table, uri, job_config=config).result()
     blob = systems.storage_client().bucket("acme-landing").blob(f"_demo/{table}.parquet")
     file = pq.ParquetFile(io.BytesIO(blob.download_as_bytes()))
     for batch in file.iter_batches(columns=list(columns)):
-        yield from zip(*(batch.column(batch.schema.get_field_index(name)).to_pylist() for name in columns), strict=True)
+        yield from zip(
+            *(batch.column(batch.schema.get_field_index(name)).to_pylist() for name in columns), strict=True
+        )
 
 
 def _json(rows: Iterable[Row], *positions: int) -> Iterator[Row]:
@@ -147,7 +150,9 @@ def _products(env: Mapping[str, str]) -> Truth:
 
 
 def _movements(env: Mapping[str, str]) -> Truth:
-    return _mysql(env, "SELECT id, sku, quantity, moved_at, note FROM stock_movements WHERE warehouse = 'WAW1'")
+    return _mysql(
+        env, "SELECT id, sku, quantity, moved_at, note FROM stock_movements WHERE warehouse = 'WAW1'"
+    )
 
 
 def _quotes(_: Mapping[str, str]) -> Truth:
@@ -164,7 +169,9 @@ def _prices(env: Mapping[str, str]) -> Truth:
         records = list(csv.reader(text, delimiter=";"))[1:]
         good = [record for record in records if len(record) == 5]
         bad += len(records) - len(good)
-        rows += [(ean, name, Decimal(price), date.fromisoformat(since)) for ean, name, price, since, _ in good]
+        rows += [
+            (ean, name, Decimal(price), date.fromisoformat(since)) for ean, name, price, since, _ in good
+        ]
     return Truth(("ean", "nazwa_towaru", "cena_netto_zl", "wazny_od"), rows, bad)
 
 

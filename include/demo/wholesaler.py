@@ -27,7 +27,9 @@ def products() -> Iterator[tuple[Any, ...]]:
             dice.randbytes(8) if dice.random() < 0.5 else None,
             f'{{"colour": "{dice.choice(("red", "żółty"))}", "mm": [{dice.randrange(900)}, 1.50]}}',
             (START + timedelta(days=dice.randrange(700))).date(),
-            (START + timedelta(seconds=dice.randrange(10**7), microseconds=dice.randrange(10**6))).replace(tzinfo=None),
+            (START + timedelta(seconds=dice.randrange(10**7), microseconds=dice.randrange(10**6))).replace(
+                tzinfo=None
+            ),
             dice.randrange(2025, 2040),
         )
 

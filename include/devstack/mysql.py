@@ -15,7 +15,7 @@ USER, PASSWORD = "etl", "etl-local"
 def is_available() -> bool:
     """Whether the server and the client library are on this machine."""
     try:
-        import MySQLdb  # noqa: F401, PLC0415 - the question is whether it can be imported
+        import MySQLdb  # noqa: F401 - the question is whether it can be imported
     except ImportError:
         return False
     return _server() is not None
@@ -48,7 +48,7 @@ def environment(home: Home) -> dict[str, str]:
 
 
 def _ready(port: int) -> None:
-    import MySQLdb  # noqa: PLC0415 - only where it is installed
+    import MySQLdb
 
     MySQLdb.connect(
         host="127.0.0.1", port=port, user=USER, password=PASSWORD, db="shop", connect_timeout=2

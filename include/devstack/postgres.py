@@ -46,7 +46,7 @@ def url(home: Home, database: str) -> str:
 
 
 def _ready(port: int) -> None:
-    import psycopg2  # noqa: PLC0415 - only where the server runs
+    import psycopg2
 
     connection = psycopg2.connect(
         host="127.0.0.1", port=port, user=USER, password=PASSWORD, dbname="postgres", connect_timeout=2

@@ -86,7 +86,7 @@ class Home:
             try:
                 process.ready()
                 return
-            except Exception as error:  # noqa: BLE001 - each server fails in its own way until it is up
+            except Exception as error:
                 if child.poll() is not None or time.monotonic() > deadline:
                     self.stop(process.name)
                     raise StackError(self._failure(process, error)) from error

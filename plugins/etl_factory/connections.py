@@ -23,8 +23,8 @@ def resolve(conn_id: str) -> Connection:
     Raises AccessDeniedError (denied), NotFoundError (no such secret, variable or connection),
     TerminalError (unreadable) or TransientError (Secret Manager does not answer).
     """
-    from airflow.exceptions import AirflowNotFoundException  # noqa: PLC0415 - heavy
-    from airflow.sdk import BaseHook  # noqa: PLC0415 - heavy
+    from airflow.exceptions import AirflowNotFoundException
+    from airflow.sdk import BaseHook
 
     try:
         found = BaseHook.get_connection(conn_id)
@@ -45,7 +45,7 @@ def resolve(conn_id: str) -> Connection:
 
 def _mask(password: str, extra: Mapping[str, Any]) -> None:
     """Hide from every log what Airflow would not: the password as an address spells it, keys within extra."""
-    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - heavy
+    from airflow.sdk.log import mask_secret
 
     for secret in {password, quote(password, safe=""), quote_plus(password)} - {""}:
         mask_secret(secret)
@@ -106,9 +106,9 @@ def _explain_missing(conn_id: str, error: Exception) -> None:
 
 def _backend() -> TenantSecretManagerBackend:
     """Return the backend that Airflow asked, with its cache; else one as the environment says."""
-    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded  # noqa: PLC0415 - heavy
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 
-    from etl_factory.secret_manager import TenantSecretManagerBackend  # noqa: PLC0415 - heavy
+    from etl_factory.secret_manager import TenantSecretManagerBackend
 
     for backend in ensure_secrets_backend_loaded():
         if isinstance(backend, TenantSecretManagerBackend):
@@ -119,8 +119,8 @@ def _backend() -> TenantSecretManagerBackend:
 def _ask(
     backend: TenantSecretManagerBackend, conn_id: str, secret: str, asked_before: Exception
 ) -> str | None:
-    from google.api_core.exceptions import GoogleAPICallError, PermissionDenied, RetryError  # noqa: PLC0415
-    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError  # noqa: PLC0415 - heavy
+    from google.api_core.exceptions import GoogleAPICallError, PermissionDenied, RetryError
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
     try:
         return backend.access.read(secret)

@@ -1,15 +1,15 @@
 """Every error the package raises, arranged by what the reader of the message should do.
 
-    EtlFactoryError
-    ├── ConfigError        fix the YAML: it carries file, line and path
-    ├── SchemaError        change the contract, a rename or a type in the YAML
-    ├── TransientError     wait: Airflow retries it
-    └── TerminalError      a retry will not help: the message says what does
-        ├── AccessDeniedError    grant the permission that it names
-        ├── NotFoundError        create what it names, or correct its name
-        ├── AccountingError      rows do not add up: nothing was published
-        ├── QuarantineError      more bad rows than `max_bad_rows` allows
-        └── StaleError           clear the run from `extract`
+EtlFactoryError
+├── ConfigError        fix the YAML: it carries file, line and path
+├── SchemaError        change the contract, a rename or a type in the YAML
+├── TransientError     wait: Airflow retries it
+└── TerminalError      a retry will not help: the message says what does
+    ├── AccessDeniedError    grant the permission that it names
+    ├── NotFoundError        create what it names, or correct its name
+    ├── AccountingError      rows do not add up: nothing was published
+    ├── QuarantineError      more bad rows than `max_bad_rows` allows
+    └── StaleError           clear the run from `extract`
 """
 
 from __future__ import annotations

@@ -42,14 +42,14 @@ class SecretAccess:
         return held or self._clients.setdefault(os.getpid(), self._connect())
 
     def _connect(self) -> SecretManagerServiceClient:
-        from google.api_core.client_options import ClientOptions  # noqa: PLC0415 - heavy
-        from google.cloud.secretmanager_v1 import SecretManagerServiceClient  # noqa: PLC0415 - heavy
+        from google.api_core.client_options import ClientOptions
+        from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
         if not _LOOPBACK.match(self.endpoint):
             options = ClientOptions(api_endpoint=self.endpoint) if self.endpoint else None
             return SecretManagerServiceClient(credentials=self.credentials, client_options=options)
-        import grpc  # noqa: PLC0415 - heavy
-        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (  # noqa: PLC0415
+        import grpc
+        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
             SecretManagerServiceGrpcTransport,
         )
 
@@ -70,7 +70,7 @@ class SecretAccess:
         return value
 
     def _fetch(self, secret_id: str) -> str | None:
-        from google.api_core.exceptions import InvalidArgument, NotFound  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import InvalidArgument, NotFound
 
         name = f"projects/{self.project}/secrets/{secret_id}/versions/latest"
         try:
@@ -83,7 +83,7 @@ class SecretAccess:
 
     def write(self, secret_id: str, value: str) -> str:
         """Add a version to a secret, creating it first if needed; return the version's name."""
-        from google.api_core.exceptions import AlreadyExists  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import AlreadyExists
 
         parent = f"projects/{self.project}"
         secret = {"replication": {"automatic": {}}}
@@ -103,8 +103,8 @@ class SecretAccess:
 
 def _retry() -> Any:
     """Wait out a server that is briefly away, for less long than a task or a person would mind."""
-    from google.api_core.exceptions import ServiceUnavailable, TooManyRequests  # noqa: PLC0415 - heavy
-    from google.api_core.retry import Retry, if_exception_type  # noqa: PLC0415 - heavy
+    from google.api_core.exceptions import ServiceUnavailable, TooManyRequests
+    from google.api_core.retry import Retry, if_exception_type
 
     transient = if_exception_type(ServiceUnavailable, TooManyRequests)
     return Retry(predicate=transient, initial=0.2, maximum=2.0, multiplier=2.0, timeout=CALL_SECONDS)
@@ -151,7 +151,7 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
         if self._access is None:
             credentials = None
             if not _LOOPBACK.match(self.endpoint):
-                import google.auth  # noqa: PLC0415 - heavy
+                import google.auth
 
                 credentials, found = google.auth.default()
                 self.project_id = self.project_id or found or ""
@@ -174,7 +174,7 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
         return super().get_conn_value(conn_id)
 
     def _get_secret(self, path_prefix: str, secret_id: str, team_name: str | None = None) -> str | None:
-        from google.api_core.exceptions import PermissionDenied  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import PermissionDenied
 
         name = f"{path_prefix}{self.sep}{secret_id}"
         try:
@@ -203,6 +203,6 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
 
 def _denied_class() -> type[Exception]:
     """Return the error that keeps Airflow from asking its next backend; older ones have none."""
-    from airflow.sdk import exceptions  # noqa: PLC0415 - heavy
+    from airflow.sdk import exceptions
 
     return getattr(exceptions, "AirflowSecretsBackendAccessDenied", PermissionError)

@@ -36,7 +36,7 @@ class Landing:
 
     def write_text(self, uri: str, text: str) -> bool:
         """Create `uri` with `text`; return False, changing nothing, when it exists already."""
-        from google.api_core.exceptions import NotFound, PreconditionFailed  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import NotFound, PreconditionFailed
 
         try:
             self.blob(uri).upload_from_string(
@@ -50,7 +50,7 @@ class Landing:
 
     def read_text(self, uri: str) -> str | None:
         """Return the object's text, or None when there is no such object."""
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import NotFound
 
         try:
             return str(self.blob(uri).download_as_bytes().decode())
@@ -60,7 +60,7 @@ class Landing:
     @contextmanager
     def create(self, uri: str, content_type: str = "application/octet-stream") -> Iterator[IO[bytes]]:
         """Stream bytes into a new object, which exists only once the block ends without an error."""
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import NotFound
 
         stream = self.blob(uri).open(
             "wb", content_type=content_type, if_generation_match=0, ignore_flush=True
@@ -99,7 +99,7 @@ class Landing:
 
     def delete(self, uri: str) -> None:
         """Delete one object; one that is gone already is fine."""
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import NotFound
 
         try:
             self.blob(uri).delete()

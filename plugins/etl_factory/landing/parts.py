@@ -42,7 +42,7 @@ class PartWriter:
             self._flush()
 
     def _flush(self) -> None:
-        import pyarrow as pa  # noqa: PLC0415 - heavy
+        import pyarrow as pa
 
         if not self._pending_rows:
             return
@@ -54,7 +54,7 @@ class PartWriter:
             self._finish()
 
     def _start(self) -> tuple[ExitStack, IO[bytes], pq.ParquetWriter]:
-        import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
+        import pyarrow.parquet as pq
 
         stack = ExitStack()
         stream = stack.enter_context(self.landing.create(self._uri()))

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 def storage_client(resource: Resource, conn_id: str) -> storage.Client:
     """Return a Cloud Storage client of one connection, as the tenant's identity."""
-    from airflow.providers.google.cloud.hooks.gcs import GCSHook  # noqa: PLC0415 - heavy
+    from airflow.providers.google.cloud.hooks.gcs import GCSHook
 
     return GCSHook(gcp_conn_id=conn_id, impersonation_chain=resource.destination.impersonate).get_conn()
 
 
 def bigquery_client(resource: Resource, conn_id: str) -> bigquery.Client:
     """Return a BigQuery client of one connection; jobs run in the tenant's project and location."""
-    from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook  # noqa: PLC0415 - heavy
+    from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
 
     to = resource.destination
     hook = BigQueryHook(

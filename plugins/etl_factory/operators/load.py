@@ -75,7 +75,12 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
         return manifest.then(quarantine_table=table)
 
     def _load(
-        self, warehouse: Warehouse, manifest: Manifest, table: str, fields: tuple[Field, ...], parts: tuple[Part, ...]
+        self,
+        warehouse: Warehouse,
+        manifest: Manifest,
+        table: str,
+        fields: tuple[Field, ...],
+        parts: tuple[Part, ...],
     ) -> None:
         """Load `parts` into `table`, once; an empty list leaves an empty table."""
         warehouse.create_staging(table, fields)
@@ -101,7 +106,9 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
             lambda: warehouse.row_count(table) == rows,
         )
 
-    def _load_configuration(self, table: str, fields: tuple[Field, ...], parts: tuple[Part, ...]) -> dict[str, Any]:
+    def _load_configuration(
+        self, table: str, fields: tuple[Field, ...], parts: tuple[Part, ...]
+    ) -> dict[str, Any]:
         self.destination_project_dataset_table = table
         self.source_uris = [part.uri for part in parts]
         self.schema_fields = [field.to_api(staged=True) for field in fields]

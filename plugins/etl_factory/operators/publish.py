@@ -29,7 +29,7 @@ class PublishOperator(BaseOperator):
     @airflow_errors
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Publish; return this resource's part of the run report."""
-        from etl_factory.operators.publishing import Publisher  # noqa: PLC0415 - heavy
+        from etl_factory.operators.publishing import Publisher
 
         manifest = read_manifest(context, self.resource, google.landing(self.resource), "load")
         run_id = context["dag_run"].run_id
@@ -43,6 +43,7 @@ def summary(report: Mapping[str, Any]) -> str:
     if report["outcome"] == "superseded":
         return f"{report['table']}: a newer snapshot is published already, so this one was left out"
     counts = ", ".join(
-        f"{report[name]} {name}" for name in ("inserted", "updated", "unchanged", "superseded", "deleted", "quarantined")
+        f"{report[name]} {name}"
+        for name in ("inserted", "updated", "unchanged", "superseded", "deleted", "quarantined")
     )
     return f"{report['table']}: {report['rows_read']} rows read, {counts}"

@@ -85,7 +85,9 @@ class Publisher:
             self.warehouse.query(sql.ddl(table, operation))
         held = self.warehouse.table(table)
         if held is None:
-            raise StaleError(f"{self._name}: table {table} is gone since `sanitize` ran: clear the run from `extract`")
+            raise StaleError(
+                f"{self._name}: table {table} is gone since `sanitize` ran: clear the run from `extract`"
+            )
         if not set(sql.METADATA) <= {field.name for field in held.schema}:
             for statement in sql.metadata_columns(table):
                 self.warehouse.query(statement)
@@ -104,7 +106,13 @@ class Publisher:
         publication = self._publication()
         statement, parameters = sql.script(publication), self._parameters(head)
         job_id = "_".join(
-            (self.manifest.plan.load_id, "publish", self.manifest.attempt, str(head.version), digest({"sql": statement}))
+            (
+                self.manifest.plan.load_id,
+                "publish",
+                self.manifest.attempt,
+                str(head.version),
+                digest({"sql": statement}),
+            )
         )
         try:
             self.warehouse.run_once(
@@ -119,7 +127,9 @@ class Publisher:
         """Turn a failed assertion of the script into the error that says what to do."""
         text, name = str(error), self._name
         if sql.MOVED in text:
-            return TransientError(f"{name}: another publish of this resource came first; this one will be retried")
+            return TransientError(
+                f"{name}: another publish of this resource came first; this one will be retried"
+            )
         if sql.SHRUNK in text:
             shrink = getattr(self.resource.spec, "max_shrink", 0)
             return TerminalError(
@@ -137,7 +147,9 @@ class Publisher:
                 f"{name}: rows do not add up ({text}). Nothing was published; clear the run from `extract`"
             )
         if self.manifest.staging_table in text and "not found" in text.lower():
-            return StaleError(f"{name}: staging table {self.manifest.staging_table} is gone: clear from `extract`")
+            return StaleError(
+                f"{name}: staging table {self.manifest.staging_table} is gone: clear from `extract`"
+            )
         return error
 
     def _publication(self) -> sql.Publication:
@@ -241,7 +253,10 @@ class Publisher:
             "window": str(manifest.plan.window or ""),
             "rows_read": manifest.rows_read,
             "rows_staged": manifest.rows_staged,
-            **{name: counts.get(name, 0) for name in ("inserted", "updated", "unchanged", "superseded", "deleted")},
+            **{
+                name: counts.get(name, 0)
+                for name in ("inserted", "updated", "unchanged", "superseded", "deleted")
+            },
             "quarantined": counts.get("quarantined", manifest.rows_quarantined),
             "bytes": manifest.bytes,
             "schema_changes": list(manifest.notes),
@@ -251,10 +266,20 @@ class Publisher:
 
 def most_bad(rows: int | None, ratio: float | None, read: int) -> int:
     """Return the greatest number of bad rows that every limit allows."""
-    limits = [read] + ([rows] if rows is not None else []) + ([math.floor(ratio * read)] if ratio is not None else [])
+    limits = (
+        [read]
+        + ([rows] if rows is not None else [])
+        + ([math.floor(ratio * read)] if ratio is not None else [])
+    )
     return min(limits)
 
 
 def _literal(window: Window, value: CursorValue) -> str:
-    text = value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat() if isinstance(value, date) else ""
+    text = (
+        value.isoformat(sep=" ")
+        if isinstance(value, datetime)
+        else value.isoformat()
+        if isinstance(value, date)
+        else ""
+    )
     return f"{CURSOR_TYPES[window.kind]} '{text}'" if text else str(value)

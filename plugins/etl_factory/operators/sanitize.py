@@ -44,9 +44,9 @@ class SanitizeOperator(BaseOperator):
 
     def _clean(self, manifest: Any, landing: Any, published: Any, name: str) -> Any:
         if manifest.staging_table:
-            from etl_factory.operators.sanitizing_staged import sanitize_staged  # noqa: PLC0415 - BigQuery only
+            from etl_factory.operators.sanitizing_staged import sanitize_staged
 
             return sanitize_staged(self.resource, manifest, published, name)
-        from etl_factory.operators.sanitizing import Sanitizer  # noqa: PLC0415 - heavy
+        from etl_factory.operators.sanitizing import Sanitizer
 
         return Sanitizer(self.resource, landing, manifest, name).run(published)

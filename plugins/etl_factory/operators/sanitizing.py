@@ -123,7 +123,9 @@ class Sanitizer:
         spec = self.resource.spec
         for key in (*((spec.partition_by,) if spec.partition_by else ()), *spec.cluster_by):
             if key not in names:
-                raise SchemaError(f"{self._name}: partition_by or cluster_by names {key!r}, which the data does not have")
+                raise SchemaError(
+                    f"{self._name}: partition_by or cluster_by names {key!r}, which the data does not have"
+                )
         shape = {
             "partition_by": names[spec.partition_by] if spec.partition_by else None,
             "cluster_by": [names[key] for key in spec.cluster_by],
@@ -236,7 +238,7 @@ class Sanitizer:
         return replace(self.manifest, step="sanitize", attempt=self.attempt, parts=(), files=empty)
 
 
-class _naming:  # noqa: N801 - a context manager that reads like a clause
+class _naming:
     """Put the object's address before the message of an error about its content."""
 
     def __init__(self, part: Part) -> None:

@@ -18,7 +18,9 @@ def sanitize_staged(
     spec = resource.spec
     names = name_columns(raw, spec.columns.rename)
     incoming = {
-        original: Field(names[original], spec.columns.types.get(original, field.type), _mode(field), field.fields)
+        original: Field(
+            names[original], spec.columns.types.get(original, field.type), _mode(field), field.fields
+        )
         for original, field in raw.items()
     }
     modes = spec.schema_contract

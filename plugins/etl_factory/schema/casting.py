@@ -239,7 +239,7 @@ def _spell(value: Any) -> str | None:
     """Write a nested Arrow value as compact JSON, exact numbers included."""
     if value is None:
         return None
-    import simplejson  # noqa: PLC0415 - only nested columns need it
+    import simplejson
 
     return simplejson.dumps(
         value, use_decimal=True, default=_spell_leaf, separators=(",", ":"), ensure_ascii=False

@@ -63,7 +63,9 @@ def decide(
                 " set tables: evolve"
             )
         columns = tuple(Column(original, field) for original, field in incoming.items())
-        return Decision(columns, ({"op": "create", "fields": [field.to_json() for field in incoming.values()]},), ())
+        return Decision(
+            columns, ({"op": "create", "fields": [field.to_json() for field in incoming.values()]},), ()
+        )
     return _against(incoming, published, contract, is_text=is_text)
 
 
@@ -127,7 +129,9 @@ def _known(
         notes.append(f"column {known.name} of {contract.table} is widened from {known.type} to {field.type}")
         return Column(original, Field(known.name, field.type))
     if is_text or contract.types in ("discard_row", "discard_value"):
-        notes.append(f"column {known.name} looks like {field.type}: values that are not {known.type} are quarantined")
+        notes.append(
+            f"column {known.name} looks like {field.type}: values that are not {known.type} are quarantined"
+        )
         return Column(original, kept, misfit)
     raise SchemaError(
         f"column {original!r} is {field.type} in the source and {known.type} in {contract.table}, which BigQuery"
@@ -149,7 +153,11 @@ def widens(published: str, incoming: str) -> bool:
     FLOAT64 ends BigQuery's own lattice, but a NUMERIC does not survive it, so we stop before.
     """
     lossless = WIDENING[:3]
-    return published in lossless and incoming in lossless and lossless.index(published) < lossless.index(incoming)
+    return (
+        published in lossless
+        and incoming in lossless
+        and lossless.index(published) < lossless.index(incoming)
+    )
 
 
 def check_keys(keys: tuple[str, ...], columns: tuple[Column, ...], table: str) -> None:
@@ -159,4 +167,6 @@ def check_keys(keys: tuple[str, ...], columns: tuple[Column, ...], table: str) -
         if key not in fields:
             raise SchemaError(f"primary_key {key!r} of {table} is not among the columns {', '.join(fields)}")
         if fields[key].type not in KEY_TYPES:
-            raise SchemaError(f"primary_key {key!r} of {table} is {fields[key].type}, which BigQuery cannot compare")
+            raise SchemaError(
+                f"primary_key {key!r} of {table} is {fields[key].type}, which BigQuery cannot compare"
+            )

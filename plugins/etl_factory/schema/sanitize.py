@@ -87,7 +87,7 @@ def choose(names: list[str], wanted: Wanted) -> tuple[str, ...]:
 
 
 def _demand(asked: Collection[str], present: Collection[str], where: str) -> None:
-    import difflib  # noqa: PLC0415 - for messages only
+    import difflib
 
     for name in asked:
         if name not in present:

@@ -101,7 +101,7 @@ def field_of(arrow: pa.Field, name: str) -> Field:
 
 def scalar_type(type_: pa.DataType, column: str) -> str:
     """Return the BigQuery type of an Arrow type; nested values become JSON, which keeps them exact."""
-    import pyarrow.types as t  # noqa: PLC0415 - heavy
+    import pyarrow.types as t
 
     if t.is_dictionary(type_):
         return scalar_type(type_.value_type, column)
@@ -130,14 +130,14 @@ def scalar_type(type_: pa.DataType, column: str) -> str:
 
 def is_text(type_: pa.DataType) -> bool:
     """Whether a type is one of Arrow's spellings of text."""
-    import pyarrow.types as t  # noqa: PLC0415 - heavy
+    import pyarrow.types as t
 
     return bool(t.is_string(type_) or t.is_large_string(type_) or t.is_string_view(type_))
 
 
 def is_binary(type_: pa.DataType) -> bool:
     """Whether a type is one of Arrow's spellings of bytes."""
-    import pyarrow.types as t  # noqa: PLC0415 - heavy
+    import pyarrow.types as t
 
     tests = (t.is_binary, t.is_large_binary, t.is_binary_view, t.is_fixed_size_binary)
     return any(test(type_) for test in tests)
@@ -155,7 +155,7 @@ def decimal_type(precision: int, scale: int) -> str:
 
 def staged_arrow(field: Field) -> pa.DataType:
     """Return the Arrow type that a field's staged Parquet column has."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
+    import pyarrow as pa
 
     scalars: dict[str, pa.DataType] = {
         "INT64": pa.int64(),

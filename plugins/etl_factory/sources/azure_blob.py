@@ -39,7 +39,7 @@ class AzureBlobSource(FileSource):
     @cached_property
     def client(self) -> Any:
         """A blob service client, from a connection string, or from an account and its key."""
-        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - heavy
+        from azure.storage.blob import BlobServiceClient
 
         if text := self.connection.extra.get("connection_string"):
             return BlobServiceClient.from_connection_string(text, connection_timeout=15)
@@ -69,7 +69,7 @@ class AzureBlobSource(FileSource):
 
     def open(self, source_object: SourceObject) -> IO[bytes]:
         """Stream a blob whose etag is still the listed one."""
-        from azure.core import MatchConditions  # noqa: PLC0415 - heavy
+        from azure.core import MatchConditions
 
         to = parse_path(source_object.uri, "az")
         blob = self.client.get_blob_client(to.bucket, to.pattern)
@@ -82,7 +82,7 @@ class AzureBlobSource(FileSource):
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
-        from azure.core import exceptions  # noqa: PLC0415 - heavy
+        from azure.core import exceptions
 
         try:
             yield

@@ -70,7 +70,7 @@ class GCSSource(FileSource):
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
-        from google.api_core import exceptions  # noqa: PLC0415 - heavy
+        from google.api_core import exceptions
 
         try:
             yield

@@ -41,8 +41,8 @@ class S3Source(FileSource):
     @cached_property
     def client(self) -> Any:
         """A boto3 client; without a login, the machine's own credentials are used."""
-        import boto3  # noqa: PLC0415 - heavy
-        from botocore.config import Config  # noqa: PLC0415 - heavy
+        import boto3
+        from botocore.config import Config
 
         extra = self.connection.extra
         session = boto3.session.Session(
@@ -88,7 +88,7 @@ class S3Source(FileSource):
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - heavy
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             yield

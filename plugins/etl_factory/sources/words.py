@@ -80,7 +80,7 @@ def parse_schedule(value: str) -> str:
 
     Raises ValueError for what no calendar ever meets, such as 31 February.
     """
-    from croniter import CroniterError, croniter  # noqa: PLC0415 - only configs with a schedule pay for it
+    from croniter import CroniterError, croniter
 
     text = " ".join(value.split())
     if text.removeprefix("@") in PRESETS:

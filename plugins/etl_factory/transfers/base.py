@@ -185,7 +185,9 @@ def extract_files(
         copied = pool.map(lambda item: _copy_one(run, copy, *item), enumerate(plan.objects))
         parts = tuple(part for part in copied if part is not None)
     if not parts:
-        run.skip("every planned object has changed since it was listed; the next run reads the newer versions")
+        run.skip(
+            "every planned object has changed since it was listed; the next run reads the newer versions"
+        )
     return run.finish(run.manifest(plan, snapshot_at).then(parts=parts))
 
 

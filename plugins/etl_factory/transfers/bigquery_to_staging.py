@@ -16,9 +16,9 @@ from etl_factory.landing.manifest import Plan
 from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
 from etl_factory.schema.types import Field
+from etl_factory.sources._sql import choose_columns
 from etl_factory.sources.base import Selection
 from etl_factory.sources.bigquery import CURSORS, predicate, relation
-from etl_factory.sources._sql import choose_columns
 from etl_factory.transfers.base import Extraction, plan_table, selection
 from etl_factory.warehouse.client import Warehouse, bigquery_errors
 from etl_factory.windows import CursorKind, Window

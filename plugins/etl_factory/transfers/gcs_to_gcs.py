@@ -52,7 +52,7 @@ def rewrite_copy(client: Any) -> Any:
     """Return a copy that GCS does by itself, of exactly the listed generation."""
 
     def copy(source_object: SourceObject, uri: str, landing: Landing) -> None:
-        from google.api_core.exceptions import NotFound, PreconditionFailed  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import NotFound, PreconditionFailed
 
         bucket, name = split_uri(source_object.uri)
         generation = int(source_object.version)

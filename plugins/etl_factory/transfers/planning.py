@@ -65,7 +65,9 @@ def checked_lag(spec: TransactionalTable, kind: CursorKind) -> timedelta | int:
         raise ConfigError(f"cursor {spec.cursor!r} is of kind {kind}: lag must be {wanted}, not {spec.lag}")
     least = least_lag(kind, spec.cursor_timezone)
     if isinstance(lag, timedelta) and lag < least:
-        raise ConfigError(f"cursor {spec.cursor!r} is of kind {kind}: lag must be at least {least}, not {lag}")
+        raise ConfigError(
+            f"cursor {spec.cursor!r} is of kind {kind}: lag must be at least {least}, not {lag}"
+        )
     return lag
 
 
@@ -89,7 +91,9 @@ def _bound(kind: CursorKind, text: str | None, spec: TransactionalTable) -> Curs
             return int(text or "")
         moment = datetime.fromisoformat(text or "")
     except ValueError as error:
-        raise TerminalError(f"{text!r} cannot bound cursor {spec.cursor!r}, which is of kind {kind}") from error
+        raise TerminalError(
+            f"{text!r} cannot bound cursor {spec.cursor!r}, which is of kind {kind}"
+        ) from error
     if kind == "date":
         return date(moment.year, moment.month, moment.day)
     if kind == "instant":

@@ -40,4 +40,6 @@ class PostgresToGCSPartsOperator(PostgresToGCSOperator):
     @airflow_errors
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Read, write the parts and the manifest; return the manifest's address and the counts."""
-        return extract_table(context, self.resource, PostgresSource(connections.resolve(self.resource.conn_id)))
+        return extract_table(
+            context, self.resource, PostgresSource(connections.resolve(self.resource.conn_id))
+        )

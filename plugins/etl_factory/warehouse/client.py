@@ -7,7 +7,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from etl_factory.errors import AccessDeniedError, EtlFactoryError, NotFoundError, TerminalError, TransientError
+from etl_factory.errors import (
+    AccessDeniedError,
+    EtlFactoryError,
+    NotFoundError,
+    TerminalError,
+    TransientError,
+)
 from etl_factory.schema.types import Field
 from etl_factory.warehouse.target import Target
 
@@ -64,12 +70,14 @@ class Warehouse:
             if failure is not None and is_new:
                 with bigquery_errors():
                     raise failure
-        raise TerminalError(f"BigQuery job {job_id} had no effect {JOB_TRIES} times: clear the run from `extract`")
+        raise TerminalError(
+            f"BigQuery job {job_id} had no effect {JOB_TRIES} times: clear the run from `extract`"
+        )
 
     def _start(
         self, job_id: str, submit: Callable[[str], QueryJob | LoadJob]
     ) -> tuple[QueryJob | LoadJob, bool]:
-        from google.api_core.exceptions import Conflict  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import Conflict
 
         try:
             return submit(job_id), True
@@ -80,7 +88,10 @@ class Warehouse:
     def start_query(self, sql: str, parameters: Mapping[str, Any], job_id: str) -> QueryJob:
         """Submit a query job under `job_id` without waiting; raises google's Conflict if the id is taken."""
         return self.client.query(
-            sql, job_config=self._query_config(parameters), job_id=job_id, job_retry=None  # type: ignore[arg-type]  # documented
+            sql,
+            job_config=self._query_config(parameters),
+            job_id=job_id,
+            job_retry=None,  # type: ignore[arg-type]  # documented
         )
 
     def published_fields(self) -> tuple[Field, ...] | None:
@@ -93,7 +104,7 @@ class Warehouse:
 
     def table(self, table_id: str) -> Table | None:
         """Return a table's metadata, or None."""
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415 - heavy
+        from google.api_core.exceptions import NotFound
 
         with bigquery_errors():
             try:
@@ -108,7 +119,7 @@ class Warehouse:
 
     def create_staging(self, table_id: str, fields: tuple[Field, ...], *, as_is: bool = False) -> None:
         """Create an empty staging table that expires by itself, unless it exists; `as_is` keeps every type."""
-        from google.cloud.bigquery import SchemaField, Table  # noqa: PLC0415 - heavy
+        from google.cloud.bigquery import SchemaField, Table
 
         schema = [SchemaField.from_api_repr(field.to_api(staged=not as_is)) for field in fields]
         table = Table(table_id, schema=schema)
@@ -118,7 +129,7 @@ class Warehouse:
 
     def ensure_datasets(self) -> None:
         """Create the tenant's two datasets in its location, unless they exist."""
-        from google.cloud.bigquery import Dataset  # noqa: PLC0415 - heavy
+        from google.cloud.bigquery import Dataset
 
         destination = self.target.destination
         for name in (destination.dataset, destination.etl_dataset):
@@ -128,7 +139,7 @@ class Warehouse:
                 self.client.create_dataset(dataset, exists_ok=True)
 
     def _query_config(self, parameters: Mapping[str, Any]) -> Any:
-        from google.cloud.bigquery import QueryJobConfig  # noqa: PLC0415 - heavy
+        from google.cloud.bigquery import QueryJobConfig
 
         config = QueryJobConfig(
             query_parameters=[_parameter(name, value) for name, value in parameters.items()],
@@ -140,7 +151,7 @@ class Warehouse:
 
 
 def _wait(job: QueryJob | LoadJob) -> Exception | None:
-    from google.api_core.exceptions import GoogleAPICallError  # noqa: PLC0415 - heavy
+    from google.api_core.exceptions import GoogleAPICallError
 
     try:
         job.result()
@@ -150,7 +161,7 @@ def _wait(job: QueryJob | LoadJob) -> Exception | None:
 
 
 def _parameter(name: str, value: Any) -> Any:
-    from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter  # noqa: PLC0415 - heavy
+    from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
     if isinstance(value, tuple):
         return ArrayQueryParameter(name, _bigquery_type(value[0]) if value else "STRING", list(value))
@@ -170,7 +181,7 @@ def _bigquery_type(value: Any) -> str:
 @contextmanager
 def bigquery_errors() -> Iterator[None]:
     """Turn google's exceptions into ours: the type says whether a retry will help."""
-    from google.api_core.exceptions import GoogleAPICallError, RetryError  # noqa: PLC0415 - heavy
+    from google.api_core.exceptions import GoogleAPICallError, RetryError
 
     try:
         yield
@@ -187,7 +198,9 @@ def classify(error: Any) -> EtlFactoryError:
     text = str(error.message or error)
     reasons = {item.get("reason") for item in error.errors or () if isinstance(item, Mapping)}
     if any(word in text.lower() for word in _CONFLICTS):
-        return TransientError(f"BigQuery: another publish of this table won, this one will be retried: {text}")
+        return TransientError(
+            f"BigQuery: another publish of this table won, this one will be retried: {text}"
+        )
     if error.code in (408, 429) or (error.code or 500) >= 500 or reasons & _TRANSIENT_REASONS:
         return TransientError(f"BigQuery is not available for the moment: {text}")
     if error.code in (401, 403):

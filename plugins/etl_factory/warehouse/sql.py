@@ -68,7 +68,15 @@ class Publication:
 
 def script(to: Publication) -> str:
     """Return the whole script; its parameters are named in `operators.publishing`."""
-    steps = ["BEGIN TRANSACTION", *_head(to), *_staged(to), *_judged(to), *_data(to), *_aside(to), *_ledger(to)]
+    steps = [
+        "BEGIN TRANSACTION",
+        *_head(to),
+        *_staged(to),
+        *_judged(to),
+        *_data(to),
+        *_aside(to),
+        *_ledger(to),
+    ]
     return ";\n\n".join([*steps, "COMMIT TRANSACTION"]) + ";"
 
 
@@ -123,7 +131,12 @@ def _same_keys(to: Publication, one: str, other: str) -> str:
 
 
 def _judged(to: Publication) -> Iterable[str]:
-    judge = {"merge": _judge_merge, "append": _judge_append, "append_files": _judge_files, "replace": _judge_replace}
+    judge = {
+        "merge": _judge_merge,
+        "append": _judge_append,
+        "append_files": _judge_files,
+        "replace": _judge_replace,
+    }
     yield from judge[to.strategy](to)
     yield _assert("(SELECT COUNT(*) FROM _judged) = @rows_staged", f"{UNBALANCED}, staged rows")
 
@@ -181,7 +194,9 @@ def _wins(to: Publication) -> str:
     if not to.cursor:
         return newer
     s, t = f"s.`{to.cursor}`", f"t.`{to.cursor}`"
-    return f"COALESCE({s} > {t}, FALSE) OR ((s.`{to.cursor}` IS NULL OR {t} IS NULL OR {s} = {t}) AND {newer})"
+    return (
+        f"COALESCE({s} > {t}, FALSE) OR ((s.`{to.cursor}` IS NULL OR {t} IS NULL OR {s} = {t}) AND {newer})"
+    )
 
 
 def _judge_append(to: Publication) -> Iterable[str]:
@@ -236,15 +251,15 @@ def _rows(action: str) -> str:
 def _data(to: Publication) -> Iterable[str]:
     yield "CREATE TEMP TABLE _deleted AS SELECT 0 AS n"
     if to.checks_shrink:
-        yield _assert(
-            f"{_rows('inserted')} >= @least_ratio * (SELECT COUNT(*) FROM `{to.table}`)", SHRUNK
-        )
+        yield _assert(f"{_rows('inserted')} >= @least_ratio * (SELECT COUNT(*) FROM `{to.table}`)", SHRUNK)
     if to.strategy == "merge":
         yield from _update(to)
     if to.strategy == "replace":
         yield from _delete(to, "TRUE")
     if to.strategy == "append_files":
-        yield from _delete(to, "_etl_source_uri IN UNNEST(@uris) AND _etl_source_uri NOT IN (SELECT uri FROM _stale)")
+        yield from _delete(
+            to, "_etl_source_uri IN UNNEST(@uris) AND _etl_source_uri NOT IN (SELECT uri FROM _stale)"
+        )
     yield from _insert(to)
 
 
@@ -325,7 +340,9 @@ def ddl(table: str, operation: dict[str, object]) -> str:
             field = Field.from_json(operation["field"])  # type: ignore[arg-type]  # as contract wrote it
             return f"ALTER TABLE `{table}` ADD COLUMN IF NOT EXISTS `{field.name}` {field.ddl}"
         case "widen":
-            return f"ALTER TABLE `{table}` ALTER COLUMN `{operation['name']}` SET DATA TYPE {operation['type']}"
+            return (
+                f"ALTER TABLE `{table}` ALTER COLUMN `{operation['name']}` SET DATA TYPE {operation['type']}"
+            )
         case "relax":
             return f"ALTER TABLE `{table}` ALTER COLUMN `{operation['name']}` DROP NOT NULL"
     raise ValueError(f"unknown schema change {operation['op']!r}")
@@ -345,7 +362,11 @@ def _create(table: str, operation: dict[str, object]) -> str:
 
 def _partition(name: str, types: dict[str, str]) -> str:
     """Partition by day: https://cloud.google.com/bigquery/docs/creating-partitioned-tables"""
-    functions = {"TIMESTAMP": "TIMESTAMP_TRUNC(`{}`, DAY)", "DATETIME": "DATETIME_TRUNC(`{}`, DAY)", "DATE": "`{}`"}
+    functions = {
+        "TIMESTAMP": "TIMESTAMP_TRUNC(`{}`, DAY)",
+        "DATETIME": "DATETIME_TRUNC(`{}`, DAY)",
+        "DATE": "`{}`",
+    }
     return functions[types[name]].format(name)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def format_of(spec: CsvFormat | JsonLinesFormat | JsonFormat | ParquetFormat) -> Format:
     """Return the reader of a format spec."""
-    from etl_factory.sources.formats import csv, json, parquet  # noqa: PLC0415 - heavy
+    from etl_factory.sources.formats import csv, json, parquet
 
     if isinstance(spec, CsvFormat):
         return csv.Csv(spec)

@@ -64,7 +64,11 @@ class Csv(Format):
 
     @property
     def _encoding(self) -> str:
-        return "utf-8-sig" if self.spec.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else self.spec.encoding
+        return (
+            "utf-8-sig"
+            if self.spec.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+            else self.spec.encoding
+        )
 
     def _batches(self, source: Peekable, header: list[str]) -> Iterator[Batch]:
         broken: list[pacsv.InvalidRow] = []
@@ -89,12 +93,16 @@ class Csv(Format):
                 strings_can_be_null=True, quoted_strings_can_be_null=False,
             ),
         )  # fmt: skip
-        names = list(self.spec.column_names) or unique_names(header if self.spec.header else [""] * len(header))
+        names = list(self.spec.column_names) or unique_names(
+            header if self.spec.header else [""] * len(header)
+        )
         numbering = _Numbering(first=2 if self.spec.header else 1)
         for batch in reader:
             rows = pa.RecordBatch.from_arrays(batch.columns, names=names)
             yield numbering.number(rows, broken)
-        yield numbering.number(pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(names), names), broken)
+        yield numbering.number(
+            pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(names), names), broken
+        )
 
 
 class _Numbering:

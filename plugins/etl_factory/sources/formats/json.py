@@ -61,7 +61,9 @@ class Json(Format):
         """Stream the records; keys that a record lacks are NULL."""
         for chunk in self._chunks(stream):
             good = [record for record in chunk if record.value is not None]
-            columns = {name: pa.array(map(_spell, values), pa.string()) for name, values in _columns(chunk).items()}
+            columns = {
+                name: pa.array(map(_spell, values), pa.string()) for name, values in _columns(chunk).items()
+            }
             rows = pa.RecordBatch.from_pydict(columns) if columns else _rows_without_columns(len(good))
             rejects = tuple(
                 Reject(record.number, record.number, "", "", record.reason, bounded(record.raw))
@@ -108,11 +110,13 @@ class JsonArray(Json):
                 " one object per line use format: jsonl"
             )
         try:
-            for number, value in enumerate(ijson.items(source, "item", use_float=False), 1):  # noqa: B007 - for the error
+            for number, value in enumerate(ijson.items(source, "item", use_float=False), 1):
                 if isinstance(value, dict):
                     yield Record(number, value)
                 else:
-                    yield Record(number, None, str(value), f"{type(value).__name__} where an object was expected")
+                    yield Record(
+                        number, None, str(value), f"{type(value).__name__} where an object was expected"
+                    )
         except (ijson.JSONError, ijson.IncompleteJSONError) as error:
             raise TerminalError(
                 f"not a JSON array of objects after element {number}: {error}. Nothing of the file was loaded; for"

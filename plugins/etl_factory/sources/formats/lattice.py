@@ -1,13 +1,13 @@
 """Infers the type of spelt values, over all of them: the first type in this table that every value fits.
 
-    bool       true, false (any case)
-    int64      no leading zero, no plus sign, fits
-    NUMERIC    at most 29 whole and 9 fractional digits           as decimal128(38, 9)
-    BIGNUMERIC at most 38 and 38                                  as decimal256(76, 38)
-    float64    needs an exponent, NaN or inf
-    date       2025-01-31
-    timestamp  2025-01-31 10:00[:00[.123456]], T or space; with an offset or Z it is an instant
-    string     anything else: leading zeros stay
+bool       true, false (any case)
+int64      no leading zero, no plus sign, fits
+NUMERIC    at most 29 whole and 9 fractional digits           as decimal128(38, 9)
+BIGNUMERIC at most 38 and 38                                  as decimal256(76, 38)
+float64    needs an exponent, NaN or inf
+date       2025-01-31
+timestamp  2025-01-31 10:00[:00[.123456]], T or space; with an offset or Z it is an instant
+string     anything else: leading zeros stay
 """
 
 from __future__ import annotations
