@@ -97,7 +97,7 @@ def _airflow(home: Home, env: dict[str, str], *arguments: str) -> None:
 def processes(home: Home, env: dict[str, str]) -> list[Process]:
     """Describe Airflow's components; each is ready when the API server reports it healthy."""
     binary = REPOSITORY / ".venv/bin"
-    warm = [str(binary / "python"), str(Path(__file__).parent / "warm_scheduler.py")]
+    warm = [str(binary / "python"), "-P", str(Path(__file__).parent / "warm_scheduler.py")]
     commands = {name: [str(binary / "airflow"), *arguments] for name, arguments in COMPONENTS.items()}
     return [
         Process(name, command, lambda: None, env, seconds=180)

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
 from airflow.providers.google.cloud.transfers.gcs_to_bigquery import GCSToBigQueryOperator
+from google.cloud.bigquery import LoadJob
 
 from etl_factory.config.resource import Resource
 from etl_factory.identity import attempt, digest
@@ -88,23 +89,23 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
             return
         configuration = self._load_configuration(table, fields, parts)
         rows = sum(part.rows or 0 for part in parts)
-        hook = BigQueryHook(
-            gcp_conn_id=self.gcp_conn_id,
-            location=self.location,
-            impersonation_chain=self.impersonation_chain,
-            use_legacy_sql=False,
-        )
         warehouse.run_once(
             f"{manifest.plan.load_id}_load_{digest(configuration)}",
-            lambda job_id: hook.insert_job(
-                configuration=configuration,
-                project_id=self.resource.destination.project,
-                location=self.location,
-                job_id=job_id,
-                nowait=True,
-            ),  # type: ignore[arg-type]  # a load job, by its configuration
+            lambda job_id: self._insert_job(configuration, job_id),
             lambda: warehouse.row_count(table) == rows,
         )
+
+    def _insert_job(self, configuration: dict[str, Any], job_id: str) -> LoadJob:
+        assert isinstance(self.hook, BigQueryHook)
+        job = self.hook.insert_job(
+            configuration=configuration,
+            project_id=self.resource.destination.project,
+            location=self.location,
+            job_id=job_id,
+            nowait=True,
+        )
+        assert isinstance(job, LoadJob)
+        return job
 
     def _load_configuration(
         self, table: str, fields: tuple[Field, ...], parts: tuple[Part, ...]
@@ -113,6 +114,11 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
         self.source_uris = [part.uri for part in parts]
         self.schema_fields = [field.to_api(staged=True) for field in fields]
         self.src_fmt_configs = {}
-        self.hook = BigQueryHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
-        configuration: dict[str, Any] = self._use_existing_table()
+        self.hook = BigQueryHook(
+            gcp_conn_id=self.gcp_conn_id,
+            location=self.location,
+            impersonation_chain=self.impersonation_chain,
+            use_legacy_sql=False,
+        )
+        configuration: dict[str, Any] = self._use_existing_table()  # type: ignore[no-untyped-call]  # the parent's, not annotated
         return configuration

@@ -54,16 +54,12 @@ class Selection:
     primary_key: tuple[str, ...] = ()
 
 
-class TableSnapshot(ABC):
-    """One consistent read of a relation: every method sees the same committed state.
+class WindowBasis(ABC):
+    """What a window is planned from: the source's clock, its cursor's kind and its greatest integer.
 
-    `schema`: declared Arrow schema of the selected columns, from the source's catalogue. A column whose
-    values may not fit its declared type (an unconstrained numeric, say) is declared as what it should
-    become; its batches carry text, exactly as the source prints it, and the sanitizer casts it.
     `now`: the source's own clock when the snapshot was taken, aware, UTC.
     """
 
-    schema: pa.Schema
     now: datetime
 
     @abstractmethod
@@ -73,6 +69,17 @@ class TableSnapshot(ABC):
     @abstractmethod
     def greatest(self) -> int | None:
         """Return the greatest value of an integer cursor, None when there is none."""
+
+
+class TableSnapshot(WindowBasis):
+    """One consistent read of a relation: every method sees the same committed state.
+
+    `schema`: declared Arrow schema of the selected columns, from the source's catalogue. A column whose
+    values may not fit its declared type (an unconstrained numeric, say) is declared as what it should
+    become; its batches carry text, exactly as the source prints it, and the sanitizer casts it.
+    """
+
+    schema: pa.Schema
 
     @abstractmethod
     def count(self, window: Window | None) -> int:

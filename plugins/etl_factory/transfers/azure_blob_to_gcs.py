@@ -25,6 +25,7 @@ class AzureBlobsToGCSOperator(AzureBlobStorageToGCSOperator):
     """
 
     template_fields = ()
+    resource: Resource
 
     def __init__(self, *, resource: Resource, **kwargs: Any) -> None:
         assert isinstance(resource.spec, Files)

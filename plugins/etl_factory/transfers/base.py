@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -20,7 +20,14 @@ from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.operators import google
 from etl_factory.operators.handover import write_manifest
-from etl_factory.sources.base import FileSource, Selection, SourceObject, TableSnapshot, TableSource
+from etl_factory.sources.base import (
+    FileSource,
+    Selection,
+    SourceObject,
+    TableSnapshot,
+    TableSource,
+    WindowBasis,
+)
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
 from etl_factory.transfers.planning import plan_objects, plan_window
 from etl_factory.transfers.request import RunRequest, read_request
@@ -91,7 +98,7 @@ class Extraction:
             snapshot_at=snapshot_at.isoformat(),
         )
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: str) -> NoReturn:
         """End the resource's run early, saying why: nothing is loaded and the ledger is not touched."""
         name = f"{self.resource.dag_id}.{self.resource.name}"
         raise AirflowSkipException(f"{name}: {reason}. Nothing was published; the watermark stays.")
@@ -136,7 +143,7 @@ def selection(resource: Resource) -> Selection:
     )
 
 
-def plan_table(run: Extraction, snapshot: TableSnapshot) -> Plan:
+def plan_table(run: Extraction, snapshot: WindowBasis) -> Plan:
     """Return the plan of a table's read; skips the run when there is nothing to read."""
     spec = run.resource.spec
 
@@ -149,12 +156,10 @@ def plan_table(run: Extraction, snapshot: TableSnapshot) -> Plan:
     plan = run.plan(make)
     if plan is None:
         run.skip(f"nothing to read: the window is empty (watermark {run.head.watermark})")
-    assert plan is not None
     return plan
 
 
 def _write_parts(run: Extraction, snapshot: TableSnapshot, window: Window | None) -> tuple[Part, ...]:
-    writer: PartWriter | None = None
     batches = snapshot.read(window)
     first = next(batches, None)
     if first is None:
@@ -180,7 +185,6 @@ def extract_files(
     plan = run.plan(lambda draft: _plan_files(run, source, draft))
     if plan is None:
         run.skip(f"no new or changed object matches {spec.path}")
-    assert plan is not None
     with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
         copied = pool.map(lambda item: _copy_one(run, copy, *item), enumerate(plan.objects))
         parts = tuple(part for part in copied if part is not None)

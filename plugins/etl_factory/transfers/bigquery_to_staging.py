@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from airflow.providers.google.cloud.operators.bigquery import BigQueryInsertJobOperator
@@ -17,7 +17,7 @@ from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
 from etl_factory.schema.types import Field
 from etl_factory.sources._sql import choose_columns
-from etl_factory.sources.base import Selection
+from etl_factory.sources.base import Selection, WindowBasis
 from etl_factory.sources.bigquery import CURSORS, predicate, relation
 from etl_factory.transfers.base import Extraction, plan_table, selection
 from etl_factory.warehouse.client import Warehouse, bigquery_errors
@@ -77,13 +77,13 @@ class BigQueryToStagingOperator(BigQueryInsertJobOperator):
         return table
 
 
-class BigQuerySnapshot:
+class BigQuerySnapshot(WindowBasis):
     """One relation of BigQuery at one moment: tables are read as of `now`, queries as they answer."""
 
     def __init__(self, reader: Warehouse, chosen: Selection, conn_id: str) -> None:
         self.reader, self.chosen = reader, chosen
         self.name = f"{conn_id}: {chosen.table or 'query'}"
-        self.now: datetime = reader.rows("SELECT CURRENT_TIMESTAMP() AS now")[0]["now"].astimezone(UTC)
+        self.now = reader.rows("SELECT CURRENT_TIMESTAMP() AS now")[0]["now"].astimezone(UTC)
         everything = self._fields()
         self.fields = tuple(choose_columns(everything, chosen, self.name))
         self._types = {field.name: field.type for field in everything}

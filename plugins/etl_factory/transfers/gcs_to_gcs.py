@@ -26,6 +26,7 @@ class GCSObjectsToGCSOperator(GCSToGCSOperator):
     """
 
     template_fields = ()
+    resource: Resource
 
     def __init__(self, *, resource: Resource, **kwargs: Any) -> None:
         assert isinstance(resource.spec, Files)

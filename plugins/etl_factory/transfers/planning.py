@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from etl_factory.errors import ConfigError, TerminalError
 from etl_factory.landing.manifest import Mode, PlannedObject
-from etl_factory.sources.base import SourceObject, TableSnapshot
+from etl_factory.sources.base import SourceObject, WindowBasis
 from etl_factory.sources.specs import TransactionalTable
 from etl_factory.transfers.request import RunRequest
 from etl_factory.windows import CursorKind, CursorValue, Window, decode, end_at, step_back
@@ -23,7 +23,7 @@ DEFAULT_LAG: dict[CursorKind, timedelta | int] = {
 
 
 def plan_window(
-    spec: TransactionalTable, request: RunRequest, watermark: str | None, snapshot: TableSnapshot
+    spec: TransactionalTable, request: RunRequest, watermark: str | None, snapshot: WindowBasis
 ) -> Window | None:
     """Return the window that this run reads; None when an integer cursor has no value yet.
 
@@ -44,7 +44,7 @@ def plan_window(
 
 
 def _live_end(
-    kind: CursorKind, spec: TransactionalTable, request: RunRequest, snapshot: TableSnapshot
+    kind: CursorKind, spec: TransactionalTable, request: RunRequest, snapshot: WindowBasis
 ) -> CursorValue | None:
     if kind == "integer":
         greatest = snapshot.greatest()

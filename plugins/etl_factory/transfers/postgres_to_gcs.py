@@ -25,7 +25,7 @@ class PostgresToGCSPartsOperator(PostgresToGCSOperator):
     template_fields = ()
 
     def __init__(self, *, resource: Resource, **kwargs: Any) -> None:
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]  # the parent's, not annotated
             sql="",
             bucket=resource.destination.landing,
             filename="",

@@ -26,6 +26,7 @@ class S3ObjectsToGCSOperator(S3ToGCSOperator):
     """
 
     template_fields = ()
+    resource: Resource
 
     def __init__(self, *, resource: Resource, **kwargs: Any) -> None:
         assert isinstance(resource.spec, Files)
