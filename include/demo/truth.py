@@ -84,6 +84,7 @@ def published(table: str, columns: tuple[str, ...]) -> Iterator[Row]:
     client.extract_table(table, uri, job_config=config).result()
     blob = systems.storage_client().bucket("acme-landing").blob(f"_demo/{table}.parquet")
     file = pq.ParquetFile(io.BytesIO(blob.download_as_bytes()))
+    blob.delete()
     for batch in file.iter_batches(columns=list(columns)):
         yield from zip(
             *(batch.column(batch.schema.get_field_index(name)).to_pylist() for name in columns), strict=True

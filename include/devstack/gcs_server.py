@@ -4,6 +4,7 @@ Run by the emulator's own Python: `gcs_server.py DATA_DIR PORT`. The layout on d
 own (`DATA_DIR/.cloudstorage/<bucket>/<name>`), since the BigQuery emulator reads that folder.
 
 - a resumable upload keeps its chunks and joins them once, instead of rewriting the object per chunk;
+- a file that the BigQuery emulator extracted into that folder is an object like any other;
 - the index of all objects is written when the server stops and every few seconds, not at every insert;
 - `ifGenerationMatch` on uploads, `ifSourceGenerationMatch` and `ifGenerationMatch` on copies,
   and `generation` on reads are obeyed (https://cloud.google.com/storage/docs/request-preconditions).
@@ -81,6 +82,20 @@ class FastStorage(Storage):
         wanted = self.preconditions.pop(file_id, None) if file_id else getattr(WANTED, "generation", None)
         self.demand(bucket_name, file_name, wanted)
         super().create_file(bucket_name, file_name, content, file_obj, file_id)
+
+    def get_file_obj(self, bucket_name: str, file_name: str) -> dict[str, Any]:
+        """Return an object's resource; a file that the BigQuery emulator extracted is taken in first."""
+        if file_name not in self.objects.get(bucket_name, {}):
+            self._adopt(bucket_name, file_name)
+        found: dict[str, Any] = super().get_file_obj(bucket_name, file_name)
+        return found
+
+    def _adopt(self, bucket_name: str, file_name: str) -> None:
+        path = self._object_path(bucket_name, file_name)
+        if bucket_name in self.buckets and self._store.exists_file(path):
+            content = self._store.read_bytes(path)
+            resource = objects._make_object_resource("", bucket_name, file_name, None, str(len(content)))
+            self.create_file(bucket_name, file_name, content, resource)
 
     def demand(self, bucket_name: str, file_name: str, wanted: str | None) -> None:
         """Raise PreconditionFailed unless the live generation is the wanted one ("0": no object)."""
