@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMPOSER_CONFIG_ROOT = "/home/airflow/gcs/dags/config/tenants"
+OFF = ("off", "false", "no", "0")
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Settings:
         return cls(
             config_root=env.get("ETL_FACTORY_CONFIG_ROOT") or _default_config_root(),
             roles=frozenset(filter(None, (r.strip() for r in env.get("ETL_FACTORY_ROLES", "").split(",")))),
-            gcp_conn_id=env.get("ETL_FACTORY_GCP_CONN_ID", "google_cloud_default"),
+            gcp_conn_id=env.get("ETL_FACTORY_GCP_CONN_ID") or "google_cloud_default",
             secret_manager_endpoint=env.get("ETL_FACTORY_SECRET_MANAGER_ENDPOINT", ""),
             secrets_project=env.get("ETL_FACTORY_SECRETS_PROJECT", ""),
-            schedules=env.get("ETL_FACTORY_SCHEDULES", "on").strip().lower() != "off",
+            schedules=env.get("ETL_FACTORY_SCHEDULES", "on").strip().lower() not in OFF,
         )
 
 

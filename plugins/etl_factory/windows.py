@@ -81,8 +81,12 @@ def end_at(kind: CursorKind, moment: datetime, timezone: str | None) -> CursorVa
 
 
 def step_back(value: CursorValue, lag: timedelta | int) -> CursorValue:
-    """Subtract the lag: units for an integer cursor, time for the others."""
-    if isinstance(value, int):
-        return value - (lag if isinstance(lag, int) else 0)
-    delta = lag if isinstance(lag, timedelta) else timedelta(0)
-    return value - (timedelta(days=-(-delta // timedelta(days=1))) if type(value) is date else delta)
+    """Subtract the lag: units for an integer cursor, time for the others, whole days for a date.
+
+    Raises TypeError for a lag of another kind, since ignoring it would miss late rows.
+    """
+    if isinstance(value, int) != isinstance(lag, int):
+        raise TypeError(f"a lag of {lag} does not fit cursor value {value}")
+    if type(value) is date and isinstance(lag, timedelta):
+        lag = timedelta(days=-(-lag // timedelta(days=1)))
+    return value - lag  # type: ignore[operator]  # of one kind, by the check above
