@@ -95,7 +95,7 @@ class FastStorage(Storage):
         if bucket_name in self.buckets and self._store.exists_file(path):
             content = self._store.read_bytes(path)
             resource = objects._make_object_resource("", bucket_name, file_name, None, str(len(content)))
-            self.create_file(bucket_name, file_name, content, resource)
+            self.create_file(bucket_name, file_name, content, objects._checksums(content, resource))
 
     def demand(self, bucket_name: str, file_name: str, wanted: str | None) -> None:
         """Raise PreconditionFailed unless the live generation is the wanted one ("0": no object)."""

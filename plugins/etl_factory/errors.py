@@ -3,6 +3,7 @@
 EtlFactoryError
 ├── ConfigError        fix the YAML: it carries file, line and path
 ├── SchemaError        change the contract, a rename or a type in the YAML
+├── NothingToLoad      nothing: the run had no work, and says why; its task is skipped, not failed
 ├── TransientError     wait: Airflow retries it
 └── TerminalError      a retry will not help: the message says what does
     ├── AccessDeniedError    grant the permission that it names
@@ -33,6 +34,10 @@ class ConfigError(EtlFactoryError):
 
 class SchemaError(EtlFactoryError):
     """The data's schema breaks the contract or the naming rules: both names are in the message."""
+
+
+class NothingToLoad(EtlFactoryError):
+    """There is nothing to load: nothing was published and the ledger is as it was."""
 
 
 class TransientError(EtlFactoryError):

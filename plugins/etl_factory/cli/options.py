@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from etl_factory.config.loading import BrokenFile, SourceFile, load_source
+from etl_factory.config.loading import BrokenFile, SourceFile, load, load_source
 from etl_factory.errors import ConfigError
 from etl_factory.settings import Settings
 
@@ -40,11 +40,22 @@ def errors_json(errors: tuple[ConfigError, ...]) -> list[dict[str, Any]]:
     return [{"file": e.file, "line": e.line, "path": e.path, "message": e.message} for e in errors]
 
 
-def source_file(root: Path, tenant: str, source: str, *, as_json: bool) -> SourceFile:
-    """Read one source's file; ends the command with 1 when it is broken, with 2 when there is none."""
+def refuse(message: str) -> NoReturn:
+    """End the command with 2: what was asked of it cannot be."""
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
+
+
+def source_file(root: Path, tenant: str, source: str, *, as_json: bool, whole: bool = False) -> SourceFile:
+    """Read one source's file; ends the command with 1 when it is broken, with 2 when there is none.
+
+    With `whole`, what takes all files to see breaks it too: two resources for one table, say.
+    """
     found = load_source(root, f"{tenant}__{source}")
     if found is None:
-        raise ConfigError(f"there is no {root}/{tenant}/{source}.yaml: {_known(root, tenant)}")
+        refuse(f"there is no {root}/{tenant}/{source}.yaml: {_known(root, tenant)}")
+    if whole and isinstance(found, SourceFile):
+        found = next((file for file in load(root).errors if file.path == found.path), found)
     if isinstance(found, BrokenFile):
         lines = "\n".join(str(error) for error in found.errors)
         if not as_json:

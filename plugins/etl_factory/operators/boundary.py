@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from etl_factory.errors import ConfigError, SchemaError, TerminalError, TransientError
+from etl_factory.errors import ConfigError, NothingToLoad, SchemaError, TerminalError, TransientError
 
 Operator = TypeVar("Operator")
 Execute = Callable[[Operator, Mapping[str, Any]], Any]
 
 
 def airflow_errors(execute: Execute[Operator]) -> Execute[Operator]:
-    """Wrap an operator's `execute`: terminal errors fail the task at once, transient ones are retried."""
+    """Wrap an operator's `execute`: terminal errors fail its task, transient ones are retried, no work skips it."""
 
     @wraps(execute)
     def guarded(self: Operator, context: Mapping[str, Any]) -> Any:
@@ -23,6 +23,8 @@ def airflow_errors(execute: Execute[Operator]) -> Execute[Operator]:
             return execute(self, context)
         except (TerminalError, ConfigError, SchemaError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        except NothingToLoad as reason:
+            raise AirflowSkipException(str(reason)) from reason
         except TransientError as error:
             raise AirflowException(f"{type(error).__name__}: {error}") from error
 

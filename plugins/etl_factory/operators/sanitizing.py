@@ -7,20 +7,20 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import AccountingError, QuarantineError, SchemaError, TerminalError
-from etl_factory.landing.manifest import FileTally, Manifest, Part
+from etl_factory.errors import AccountingError, NothingToLoad, QuarantineError, SchemaError, TerminalError
+from etl_factory.landing.manifest import FileTally, Manifest, Part, PlannedObject
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.schema.contract import Contract, Decision, check_keys
 from etl_factory.schema.rows import Batch, Reject
-from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_cleaning
+from etl_factory.schema.sanitize import RECORD, SOURCE_URI, Cleaning, Wanted, clean, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.sources.formats import format_of
 from etl_factory.sources.formats.lattice import merge_schemas
@@ -73,7 +73,7 @@ class Sanitizer:
         if not declared.names and not self.is_file:
             raise SchemaError(f"{self._name}: the source has no columns to load")
         if not declared.names:
-            return self._nothing()
+            return self._nothing(published)
         cleaning, decision = self._plan(declared, published)
         with ExitStack() as stack:
             writer = stack.enter_context(PartWriter(self.landing, self.prefix, cleaning.arrow))
@@ -228,14 +228,30 @@ class Sanitizer:
             " columns.types, or raise max_bad_rows to load the others and quarantine these"
         )
 
-    def _nothing(self) -> Manifest:
-        """Return the manifest of files that hold no record at all."""
-        empty = tuple(
-            FileTally(p.source.uri, p.source.version, p.source.modified, p.source.size, 0, 0)
-            for p in self.manifest.parts
-            if p.source
+    def _nothing(self, published: tuple[Field, ...] | None) -> Manifest:
+        """Return the manifest of files that hold no record: their earlier rows go, and they count as loaded.
+
+        Raises NothingToLoad when there is no table yet, since no file says which columns it would have.
+        """
+        if published is None:
+            uris = ", ".join(part.source.uri for part in self.manifest.parts if part.source)
+            raise NothingToLoad(
+                f"{self._name}: no file holds a record or a header, so {self.resource.table_id} cannot be made:"
+                f" {uris}. Nothing was published; the next run reads them again"
+            )
+        fields = (*(field for field in published if not field.name.startswith("_etl_")), SOURCE_URI, RECORD)
+        empty = tuple(_empty_tally(part.source) for part in self.manifest.parts if part.source)
+        return self.manifest.then(
+            step="sanitize",
+            attempt=self.attempt,
+            parts=(),
+            files=empty,
+            fields=tuple(field.to_json() for field in fields),
         )
-        return replace(self.manifest, step="sanitize", attempt=self.attempt, parts=(), files=empty)
+
+
+def _empty_tally(of: PlannedObject) -> FileTally:
+    return FileTally(of.uri, of.version, of.modified, of.size, 0, 0)
 
 
 class _naming:

@@ -13,7 +13,7 @@ from etl_factory.schema.types import Field, Mode
 def sanitize_staged(
     resource: Resource, manifest: Manifest, published: tuple[Field, ...] | None, attempt: str
 ) -> Manifest:
-    """Decide names and types of a staging table's columns; publish finds their raw names and types in `extra.staged`."""
+    """Decide names and types of staged columns; publish finds their raw names and types in `extra.staged`."""
     raw = {field.name: field for field in map(Field.from_json, manifest.fields)}
     spec = resource.spec
     names = name_columns(raw, spec.columns.rename)

@@ -10,10 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from airflow.sdk.exceptions import AirflowSkipException
-
 from etl_factory.config.resource import Resource
-from etl_factory.errors import AccountingError, StaleError
+from etl_factory.errors import AccountingError, NothingToLoad, StaleError
 from etl_factory.identity import digest
 from etl_factory.landing.manifest import Manifest, Part, Plan, PlannedObject, dumps, load_plan
 from etl_factory.landing.objects import Landing
@@ -101,7 +99,7 @@ class Extraction:
     def skip(self, reason: str) -> NoReturn:
         """End the resource's run early, saying why: nothing is loaded and the ledger is not touched."""
         name = f"{self.resource.dag_id}.{self.resource.name}"
-        raise AirflowSkipException(f"{name}: {reason}. Nothing was published; the watermark stays.")
+        raise NothingToLoad(f"{name}: {reason}. Nothing was published; the watermark stays.")
 
 
 def extract_table(context: Mapping[str, Any], resource: Resource, source: TableSource) -> dict[str, Any]:
