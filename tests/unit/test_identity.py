@@ -7,9 +7,8 @@ import subprocess
 import sys
 from datetime import date
 
-from examples import REPOSITORY
-
 from etl_factory.identity import attempt, digest, load_id
+from examples import REPOSITORY
 
 
 def test_a_load_id_is_the_same_for_every_try_of_a_run() -> None:

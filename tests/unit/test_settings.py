@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from examples import REPOSITORY
 
 from etl_factory.settings import Settings
+from examples import REPOSITORY
 
 
 def test_an_empty_environment_takes_the_built_in_values() -> None:

@@ -83,7 +83,7 @@ def test_a_watermark_survives_text_exactly(kind: CursorKind, data: st.DataObject
     ],
 )
 def test_text_of_another_kind_is_refused(kind: CursorKind, text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         decode(kind, text)
 
 

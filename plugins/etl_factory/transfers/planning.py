@@ -27,20 +27,19 @@ def plan_window(
 ) -> Window | None:
     """Return the window that this run reads; None when an integer cursor has no value yet.
 
-    Raises ConfigError when the cursor's kind needs a setting that the spec lacks,
-    TerminalError when a backfill's bounds are not of the cursor's kind.
+    Raises ConfigError when the cursor's kind needs a setting that the spec lacks or contradicts,
+    TerminalError when a backfill's bounds, or the watermark, are not of the cursor's kind.
     """
     kind = snapshot.cursor_kind()
     lag = checked_lag(spec, kind)
     if request.mode == "backfill":
-        return Window(kind, _bound(kind, request.start, spec), _bound(kind, request.end, spec))
+        return Window(kind, _asked(kind, request.start, spec), _asked(kind, request.end, spec))
     end = _live_end(kind, spec, request, snapshot)
     if end is None:
         return None
     if request.mode == "live" and watermark is not None:
-        return Window(kind, step_back(decode(kind, watermark), lag), end)
-    start = spec.backfill_from
-    return Window(kind, None if start is None else _bound(kind, str(start), spec), end)
+        return Window(kind, step_back(_decoded(kind, watermark, spec), lag), end)
+    return Window(kind, _beginning(kind, spec), end)
 
 
 def _live_end(
@@ -52,6 +51,16 @@ def _live_end(
     return end_at(kind, min(request.run_after, snapshot.now), spec.cursor_timezone)
 
 
+def _decoded(kind: CursorKind, watermark: str, spec: TransactionalTable) -> CursorValue:
+    try:
+        return decode(kind, watermark)
+    except ValueError as error:
+        raise TerminalError(
+            f"cursor {spec.cursor!r} is of kind {kind} now, but the watermark {watermark} is not: the column's type"
+            " or `cursor` has changed. Run once with full_refresh to start anew"
+        ) from error
+
+
 def checked_lag(spec: TransactionalTable, kind: CursorKind) -> timedelta | int:
     """Return the lag to use; raises ConfigError when the cursor's kind forbids what the spec says."""
     if kind == "naive" and not spec.cursor_timezone:
@@ -59,11 +68,11 @@ def checked_lag(spec: TransactionalTable, kind: CursorKind) -> timedelta | int:
             f"cursor {spec.cursor!r} is a timestamp without time zone: set cursor_timezone (an IANA name,"
             " for example Europe/Warsaw)"
         )
-    lag = DEFAULT_LAG[kind] if spec.lag is None else spec.lag
+    least = least_lag(kind, spec.cursor_timezone)
+    lag = _default_lag(kind, least) if spec.lag is None else spec.lag
     if isinstance(lag, int) != (kind == "integer"):
         wanted = "a whole number of units" if kind == "integer" else "a duration such as 10m"
         raise ConfigError(f"cursor {spec.cursor!r} is of kind {kind}: lag must be {wanted}, not {spec.lag}")
-    least = least_lag(kind, spec.cursor_timezone)
     if isinstance(lag, timedelta) and lag < least:
         raise ConfigError(
             f"cursor {spec.cursor!r} is of kind {kind}: lag must be at least {least}, not {lag}"
@@ -71,35 +80,64 @@ def checked_lag(spec: TransactionalTable, kind: CursorKind) -> timedelta | int:
     return lag
 
 
+def _default_lag(kind: CursorKind, least: timedelta) -> timedelta | int:
+    lag = DEFAULT_LAG[kind]
+    return lag if isinstance(lag, int) else max(lag, least)
+
+
 def least_lag(kind: CursorKind, zone: str | None) -> timedelta:
-    """Return the least lag: a day for dates, an hour for local time in a zone with daylight saving."""
+    """Return the least lag: a day for dates; for local time, what its clocks go back by, at least an hour."""
     if kind == "date":
         return timedelta(days=1)
-    return timedelta(hours=1) if kind == "naive" and zone and _has_dst(zone) else timedelta(0)
+    if kind != "naive" or not zone:
+        return timedelta(0)
+    shift = _clock_shift(zone)
+    return max(shift, timedelta(hours=1)) if shift else shift
 
 
-def _has_dst(zone: str) -> bool:
+def _clock_shift(zone: str) -> timedelta:
+    """Return by how much a zone's clocks change within this year; nothing without daylight saving."""
     year = datetime.now(UTC).year
-    offsets = {datetime(year, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in range(1, 13)}
-    return len(offsets) > 1
+    moments = [datetime(year, month, 1, tzinfo=ZoneInfo(zone)) for month in range(1, 13)]
+    offsets = [moment.utcoffset() or timedelta(0) for moment in moments]
+    return max(offsets) - min(offsets)
 
 
-def _bound(kind: CursorKind, text: str | None, spec: TransactionalTable) -> CursorValue:
-    """Read a bound that a person wrote: a date alone means its first moment, no zone means UTC."""
+def _asked(kind: CursorKind, text: str | None, spec: TransactionalTable) -> CursorValue:
     try:
-        if kind == "integer":
-            return int(text or "")
-        moment = datetime.fromisoformat(text or "")
-    except ValueError as error:
+        return _bound(kind, text or "", spec.cursor_timezone)
+    except (ValueError, OverflowError) as error:
         raise TerminalError(
-            f"{text!r} cannot bound cursor {spec.cursor!r}, which is of kind {kind}"
+            f"{text!r} cannot bound cursor {spec.cursor!r}, which is of kind {kind}: give start and end as"
+            f" {'numbers' if kind == 'integer' else 'dates or times'}"
         ) from error
+
+
+def _beginning(kind: CursorKind, spec: TransactionalTable) -> CursorValue | None:
+    if spec.backfill_from is None:
+        return None
+    try:
+        return _bound(kind, str(spec.backfill_from), spec.cursor_timezone)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"cursor {spec.cursor!r} is of kind {kind}: backfill_from must be"
+            f" {'a number' if kind == 'integer' else 'a date or time'}, not {spec.backfill_from}"
+        ) from error
+
+
+def _bound(kind: CursorKind, text: str, zone: str | None) -> CursorValue:
+    """Read a bound that a person wrote: a date alone means its first moment.
+
+    A time without a zone is UTC for an instant cursor, and the cursor's own local time for a naive one.
+    """
+    if kind == "integer":
+        return int(text)
+    moment = datetime.fromisoformat(text)
     if kind == "date":
         return date(moment.year, moment.month, moment.day)
     if kind == "instant":
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    zone = ZoneInfo(spec.cursor_timezone or "UTC")
-    return moment.astimezone(zone).replace(tzinfo=None) if moment.tzinfo else moment
+    return moment.astimezone(ZoneInfo(zone or "UTC")).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def plan_objects(

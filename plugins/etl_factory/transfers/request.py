@@ -33,16 +33,29 @@ def read_request(context: Mapping[str, Any], resource: Resource, step: str = "ex
     """Build the request; raises TerminalError when the run's parameters contradict each other."""
     run, task = context["dag_run"], context["ti"]
     asked = {**dict(context.get("params") or {}), **(run.conf or {})}
-    start, end = asked.get("start"), asked.get("end")
+    start, end = _text(asked.get("start")), _text(asked.get("end"))
+    run_type = str(getattr(run.run_type, "value", run.run_type))
     return RunRequest(
         load_id=load_id(resource.dag_id, resource.name, run.run_id),
         attempt=attempt(step, task.try_number),
         run_id=run.run_id,
         run_after=run.run_after,
-        mode=_mode(str(run.run_type), start, end, full_refresh=bool(asked.get("full_refresh"))),
+        mode=_mode(run_type, start, end, full_refresh=_is_true(asked.get("full_refresh"))),
         start=start,
         end=end,
     )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _is_true(value: Any) -> bool:
+    """Read a yes or no that may have come as text; raises TerminalError for anything else."""
+    text = str(value or "false").strip().lower()
+    if text not in ("true", "false"):
+        raise TerminalError(f"full_refresh of this run is {value!r}: give true or false")
+    return text == "true"
 
 
 def _mode(run_type: str, start: str | None, end: str | None, *, full_refresh: bool) -> Mode:
@@ -50,7 +63,7 @@ def _mode(run_type: str, start: str | None, end: str | None, *, full_refresh: bo
         raise TerminalError("this run asks for full_refresh and for start or end: give one or the other")
     if bool(start) != bool(end):
         raise TerminalError("this run gives only one of start and end: a backfill needs both")
-    if "backfill" in run_type and not start:
+    if "backfill" in run_type and not (start or full_refresh):
         raise TerminalError("an Airflow backfill of this DAG needs start and end in its configuration")
     if full_refresh:
         return "full_refresh"
