@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from demo import systems, truth
-from demo.airflow_api import Airflow
+from demo.airflow_api import Airflow, ApiError
 from devstack import Stack, StackError
 from etl_factory.secret_manager import SecretAccess
 
@@ -54,7 +54,7 @@ def main() -> int:
         check_changes(second, expected)
         report["second_load"] = second
         report["ok"] = True
-    except (DemoFailed, StackError) as error:
+    except (DemoFailed, StackError, ApiError) as error:
         console.print(f"\n[bold red]DEMO FAILED[/]: {error}", markup=True, soft_wrap=True)
         return 1
     finally:

@@ -11,6 +11,14 @@ from typing import Any
 from devstack.airflow import token
 
 
+class ApiError(Exception):
+    """Airflow's API refused a call: the message holds the call and Airflow's answer."""
+
+    def __init__(self, message: str, code: int) -> None:
+        self.code = code
+        super().__init__(message)
+
+
 class Airflow:
     """One logged-in user of one Airflow."""
 
@@ -18,21 +26,25 @@ class Airflow:
         self.url, self.token = env["AIRFLOW_URL"], token(dict(env))
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Call `/api/v2` and return the decoded answer; raises HTTPError."""
+        """Call `/api/v2` and return the decoded answer; raises ApiError."""
         request = urllib.request.Request(
             f"{self.url}/api/v2{path}",
             None if body is None else json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            detail = error.read().decode(errors="replace")[:500]
+            raise ApiError(f"{method} {path}: {error.code} {detail}", error.code) from error
 
     def has_dag(self, dag_id: str) -> bool:
         """Whether Airflow has parsed this DAG."""
         try:
             self.call("GET", f"/dags/{dag_id}")
-        except urllib.error.HTTPError as error:
+        except ApiError as error:
             if error.code == 404:
                 return False
             raise

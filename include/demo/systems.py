@@ -23,7 +23,7 @@ from demo import wholesaler
 
 PARTNER = "partner-market"
 _ORDERS = """
-DROP TABLE IF EXISTS order_lines; DROP TABLE IF EXISTS orders; DROP TABLE IF EXISTS customers; DROP TYPE IF EXISTS order_status;
+DROP TABLE IF EXISTS order_lines, orders, customers; DROP TYPE IF EXISTS order_status;
 CREATE TYPE order_status AS ENUM ('new', 'paid', 'sent', 'returned');
 CREATE TABLE customers (id integer PRIMARY KEY, name varchar(200) NOT NULL, vat_id text, credit numeric(14, 2),
   rating real, is_active boolean, joined date, address jsonb, logo bytea, ip inet, opens time, contract interval);
@@ -35,17 +35,20 @@ CREATE INDEX ON orders (updated_at);
 CREATE TABLE order_lines (order_id bigint, line_no smallint, sku text, quantity numeric(12, 3), price numeric(12, 4),
   updated_at timestamptz, PRIMARY KEY (order_id, line_no));
 CREATE INDEX ON order_lines (updated_at);
-INSERT INTO customers SELECT i, 'Klient ' || i || ' Sp. z o.o.', CASE WHEN i % 3 > 0 THEN 'PL' || lpad(i::text, 10, '0') END,
+INSERT INTO customers SELECT i, 'Klient ' || i || ' Sp. z o.o.',
+  CASE WHEN i % 3 > 0 THEN 'PL' || lpad(i::text, 10, '0') END,
   i * 1000.01, i % 50 / 10.0, i % 11 > 0, date '2015-01-01' + i % 3000,
   jsonb_build_object('city', 'Łódź', 'no', i, 'geo', array[51.7, 19.4]), decode(md5(i::text), 'hex'),
   ('10.0.' || i % 250 || '.1')::inet, time '08:00' + i % 60 * interval '1 minute', i % 400 * interval '1 day'
 FROM generate_series(1, %(customers)s) i;
 INSERT INTO orders SELECT i, 'ZAM/' || lpad(i::text, 8, '0'), i %% 5000 + 1,
-  (array['new', 'paid', 'sent', 'returned']::order_status[])[i %% 4 + 1], i * 0.37, CASE WHEN i %% 5 > 0 THEN 1 / (i + 3.0) END,
+  (array['new', 'paid', 'sent', 'returned']::order_status[])[i %% 4 + 1], i * 0.37,
+  CASE WHEN i %% 5 > 0 THEN 1 / (i + 3.0) END,
   CASE WHEN i %% 9 > 0 THEN i / 7.0 END, CASE WHEN i %% 4 > 0 THEN array['b2b', 'tag ' || i %% 13] END,
   jsonb_build_object('items', i %% 7, 'note', 'ąę "' || i || '"', 'sum', i * 0.1), md5(i::text)::uuid, i %% 17 = 0,
   date '2025-01-02' + i %% 500, timestamp '2025-01-01 08:00' + i * interval '7 minutes 0.123456 seconds',
-  timestamptz '2025-01-01 00:00+00' + i * interval '7 minutes', timestamptz '2025-01-01 00:00+00' + i / 3 * interval '20 minutes',
+  timestamptz '2025-01-01 00:00+00' + i * interval '7 minutes',
+  timestamptz '2025-01-01 00:00+00' + i / 3 * interval '20 minutes',
   CANARY FROM generate_series(1, %(orders)s) i;
 INSERT INTO order_lines SELECT o, l, lpad(((o * 7 + l) %% 2000)::text, 6, '0'), l * 1.5, (o %% 1000) * 0.0101,
   timestamptz '2025-01-01 00:00+00' + o / 3 * interval '20 minutes'
@@ -54,7 +57,8 @@ FROM generate_series(1, %(orders)s) o, generate_series(1, 2) l;
 _ORDERS = _ORDERS.replace("i % ", "i %% ").replace("CANARY", "'4111-' || md5('card' || i)")
 _ORDERS_CHANGED = """
 UPDATE orders SET status = 'returned', total = total + 1, updated_at = now() WHERE id %% 400 = 0;
-INSERT INTO orders SELECT i, 'ZAM/N' || i, 1, 'new', 1.10, NULL, NULL, NULL, NULL, NULL, true, NULL, NULL, now(), now(), 'x'
+INSERT INTO orders SELECT i, 'ZAM/N' || i, 1, 'new', 1.10, NULL, NULL, NULL, NULL, NULL, true,
+  NULL, NULL, now(), now(), 'x'
 FROM generate_series(%(first)s, %(first)s + 119) i;
 INSERT INTO order_lines SELECT i, 1, '000001', 1, 1.1, now() FROM generate_series(%(first)s, %(first)s + 119) i;
 UPDATE customers SET credit = credit + 1 WHERE id <= 10;
@@ -158,7 +162,8 @@ def change_bigquery() -> dict[str, int]:
 def _quotes(first: int, count: int, moment: str) -> str:
     return (
         f"INSERT INTO shared.market_prices SELECT LPAD(CAST(i AS STRING), 6, '0'), {moment}, CAST(i AS NUMERIC) / 100,"
-        f" STRUCT('feed' AS name, i / 7 AS trust), ['a', 'b'] FROM UNNEST(GENERATE_ARRAY({first}, {first + count - 1})) AS i"
+        " STRUCT('feed' AS name, i / 7 AS trust), ['a', 'b']"
+        f" FROM UNNEST(GENERATE_ARRAY({first}, {first + count - 1})) AS i"
     )
 
 

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -53,26 +53,25 @@ def _digest(row: Row) -> bytes:
     return hashlib.blake2b(repr([_plain(value) for value in row]).encode(), digest_size=16).digest()
 
 
+_SPELLINGS: dict[type, Callable[[Any], object]] = {
+    int: str,
+    Decimal: lambda value: f"{value:f}".rstrip("0").rstrip(".") if "." in f"{value:f}" else f"{value:f}",
+    float: float.hex,
+    memoryview: bytes,
+    datetime: lambda value: (value.astimezone(UTC) if value.tzinfo else value).isoformat(),
+    date: date.isoformat,
+    time: time.isoformat,
+    timedelta: timedelta.total_seconds,
+    dict: lambda value: json.dumps(value, sort_keys=True, default=str, ensure_ascii=False),
+    list: lambda value: json.dumps(value, sort_keys=True, default=str, ensure_ascii=False),
+}
+
+
 def _plain(value: Any) -> Any:
     """Spell a value so that two spellings are equal exactly when the values are."""
-    match value:
-        case bool() | None | str() | bytes():
-            return value
-        case int() | Decimal():
-            return str(Decimal(value).normalize())
-        case float():
-            return value.hex()
-        case memoryview():
-            return bytes(value)
-        case datetime() if value.tzinfo:
-            return value.timestamp()
-        case date() | datetime() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case dict() | list():
-            return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
-    return str(value)
+    if value is None or isinstance(value, bool | str | bytes):
+        return value
+    return _SPELLINGS.get(type(value), str)(value)
 
 
 def published(table: str, columns: tuple[str, ...]) -> Iterator[Row]:
@@ -146,7 +145,8 @@ def _mysql(env: Mapping[str, str], select: str) -> Truth:
 def _products(env: Mapping[str, str]) -> Truth:
     return _mysql(
         env,
-        "SELECT sku, name, price, weight, ean, is_active, photo, available_from, created_at, warranty_until FROM products",
+        "SELECT sku, name, price, weight, ean, is_active, photo, available_from, created_at, warranty_until"
+        " FROM products",
     )
 
 

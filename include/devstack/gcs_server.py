@@ -40,6 +40,7 @@ class FastStorage(Storage):
         self.is_dirty = False
         self.chunks: dict[str, list[bytes]] = {}
         self.preconditions: dict[str, str | None] = {}
+        self.extracted: dict[str, int] = {}
         super().__init__(data_dir=data_dir)
 
     def _write_config_to_file(self) -> None:
@@ -82,20 +83,24 @@ class FastStorage(Storage):
         wanted = self.preconditions.pop(file_id, None) if file_id else getattr(WANTED, "generation", None)
         self.demand(bucket_name, file_name, wanted)
         super().create_file(bucket_name, file_name, content, file_obj, file_id)
+        self.extracted.pop(self._object_path(bucket_name, file_name), None)
 
     def get_file_obj(self, bucket_name: str, file_name: str) -> dict[str, Any]:
         """Return an object's resource; a file that the BigQuery emulator extracted is taken in first."""
-        if file_name not in self.objects.get(bucket_name, {}):
-            self._adopt(bucket_name, file_name)
+        path = self._object_path(bucket_name, file_name)
+        if bucket_name in self.buckets and self._store.exists_file(path):
+            modified = self._store._disk_path(path).stat().st_mtime_ns
+            known = file_name in self.objects.get(bucket_name, {})
+            if self.extracted.get(path, modified if known else None) != modified:
+                self._adopt(bucket_name, file_name, path)
         found: dict[str, Any] = super().get_file_obj(bucket_name, file_name)
         return found
 
-    def _adopt(self, bucket_name: str, file_name: str) -> None:
-        path = self._object_path(bucket_name, file_name)
-        if bucket_name in self.buckets and self._store.exists_file(path):
-            content = self._store.read_bytes(path)
-            resource = objects._make_object_resource("", bucket_name, file_name, None, str(len(content)))
-            self.create_file(bucket_name, file_name, content, objects._checksums(content, resource))
+    def _adopt(self, bucket_name: str, file_name: str, path: str) -> None:
+        content = self._store.read_bytes(path)
+        resource = objects._make_object_resource("", bucket_name, file_name, None, str(len(content)))
+        self.create_file(bucket_name, file_name, content, objects._checksums(content, resource))
+        self.extracted[path] = self._store._disk_path(path).stat().st_mtime_ns
 
     def demand(self, bucket_name: str, file_name: str, wanted: str | None) -> None:
         """Raise PreconditionFailed unless the live generation is the wanted one ("0": no object)."""
@@ -129,7 +134,7 @@ def guarded(handler: Any) -> Any:
 def _check(request: Any, storage: FastStorage) -> None:
     query = {name: values[0] for name, values in request.query.items()}
     bucket, name = request.params.get("bucket_name", ""), request.params.get("object_id")
-    if request.method == "GET" or request.method == "DELETE":
+    if request.method in {"GET", "DELETE"}:
         _check_read(storage, bucket, name, query)
         return
     WANTED.generation = query.get("ifGenerationMatch")

@@ -108,6 +108,10 @@ class Home:
         pid, started = file.read_text().split()
         return _started(int(pid)) == started
 
+    def started_at(self, name: str) -> float:
+        """Return when `name` was last started, in seconds since the epoch."""
+        return self._pid_file(name).stat().st_mtime
+
     def stop(self, name: str) -> bool:
         """Stop a process and its whole group; False when it does not run."""
         running = self.is_running(name)

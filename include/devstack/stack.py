@@ -72,6 +72,7 @@ class Stack:
 
     def _start_airflow(self, env: dict[str, str], started: list[str]) -> None:
         begin = time.monotonic()
+        self._stop_outdated_airflow()
         for process in airflow.processes(self.home, env):
             if self.home.start(process):
                 started.append(process.name)
@@ -85,6 +86,15 @@ class Stack:
                     raise StackError(f"Airflow is not healthy after 240 s: {error}") from error
             time.sleep(0.5)
         self.say(f"{'airflow':15} healthy after {time.monotonic() - begin:.1f} s")
+
+    def _stop_outdated_airflow(self) -> None:
+        """Stop an Airflow that runs older code: a process imports a plugin once."""
+        code = max(file.stat().st_mtime for file in (airflow.REPOSITORY / "plugins").rglob("*.py"))
+        running = [name for name in airflow.COMPONENTS if self.home.is_running(name)]
+        if any(self.home.started_at(name) < code for name in running):
+            self.say(f"{'airflow':15} restarts, since the plugin's code has changed")
+            for name in running:
+                self.home.stop(name)
 
     def _demand_alive(self, error: Exception) -> None:
         for name in airflow.COMPONENTS:

@@ -1,9 +1,9 @@
 """Any source identifier becomes a legal BigQuery column name, by these rules in this order.
 
-    1. special letters are spelt out (ß ss, ø o, ł l, æ ae, œ oe, đ ð d, þ th, ı i, µ u, € eur, % percent, # no,
-       & and), the rest is decomposed (NFKD) and stripped of marks and invisible characters:
+    1. letters become their plain forms (NFKD), special ones are spelt out (ß ss, ø o, ł l, æ ae, œ oe, đ ð d,
+       þ th, ı i, µ u, € eur, % percent, # no, & and), accents and invisible marks go:
                                                                     Größe (m²)   grosse_m2
-    2. lower case; every run of other than a-z, 0-9, _ becomes one _; leading and trailing ones go
+    2. lower case; every run of other than a-z, 0-9, _ becomes one _, line breaks included; at both ends it goes
                                                                     Order No.    order_no
     3. nothing left: `column_` and a hash of the original           ???          column_9c1e4d2a
     4. a leading digit gets a _ before it                           2024         _2024
@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from etl_factory.errors import SchemaError
@@ -29,21 +30,23 @@ RESERVED = (
     "_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier",
     "_change_sequence_number", "_change_type", "_change_timestamp", "_etl_",
 )  # fmt: skip
-LEGAL = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,299}$")
-_UNSEEN = ("Mn", "Me", "Cf", "Cc")
-_SPELT = {
-    "ß": "ss", "ẞ": "ss", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe",
-    "đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "þ": "th", "Þ": "th", "ı": "i", "µ": "u", "μ": "u", "€": " eur ", "%": " percent ", "#": " no ", "&": " and ",
-}  # fmt: skip
+LEGAL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
+_UNSEEN = ("Mn", "Me", "Cf")
+# NFKD turns the micro sign into a Greek mu, so that only the latter is here.
+_SPELT = str.maketrans(
+    {
+        "ß": "ss", "ẞ": "ss", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe",
+        "đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "þ": "th", "Þ": "th", "ı": "i", "μ": "u",
+        "€": " eur ", "%": " percent ", "#": " no ", "&": " and ",
+    }
+)  # fmt: skip
 
 
 def column_name(original: str) -> str:
     """Return the BigQuery column name of a source's column."""
-    spelt = "".join(_SPELT.get(letter, letter) for letter in original)
-    decomposed = unicodedata.normalize("NFKD", spelt)
-    plain = "".join(letter for letter in decomposed if unicodedata.category(letter) not in _UNSEEN).lower()
-    name = re.sub(r"[^a-z0-9_]+", "_", plain)
-    name = _trim(name, original)
+    spelt = unicodedata.normalize("NFKD", original).translate(_SPELT)
+    plain = "".join(letter for letter in spelt if unicodedata.category(letter) not in _UNSEEN).lower()
+    name = _trim(re.sub(r"[^a-z0-9_]+", "_", plain), original)
     if not name.strip("_"):
         return f"column_{_tag(original)}"
     if name[0].isdigit():
@@ -90,7 +93,7 @@ def name_columns(originals: Iterable[str], rename: Mapping[str, str]) -> dict[st
 
 
 def _check_twins(columns: tuple[str, ...]) -> None:
-    for twin in sorted({name for name in columns if columns.count(name) > 1}):
+    for twin in sorted(name for name, times in Counter(columns).items() if times > 1):
         raise SchemaError(
             f"two columns are called {twin!r}, so that one would hide the other: give each a name of its own at"
             " the source, or with `query: SELECT ... AS ...`"
@@ -103,7 +106,7 @@ def _check_renames(columns: tuple[str, ...], rename: Mapping[str, str]) -> None:
             raise SchemaError(
                 f"columns.rename names {original!r}, which is not among the columns {', '.join(columns)}"
             )
-        if not LEGAL.match(name) or is_reserved(name):
+        if not LEGAL.fullmatch(name) or is_reserved(name):
             raise SchemaError(
                 f"columns.rename turns {original!r} into {name!r}, which BigQuery or ETL Factory does not"
                 " allow: use letters, digits and underscores, not starting with a digit or a reserved prefix"
