@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable
-from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
@@ -15,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.types as t
 
 from etl_factory.errors import SchemaError
-from etl_factory.schema import parsing
+from etl_factory.schema import documents, parsing
+from etl_factory.schema.parsing import Cast, Parsed, either, where_possible
 from etl_factory.schema.types import (
     BIGNUMERIC_DIGITS,
     BIGNUMERIC_SCALE,
@@ -23,122 +20,153 @@ from etl_factory.schema.types import (
     NUMERIC_SCALE,
     Field,
     is_binary,
+    is_json,
     is_text,
+    is_uuid,
     staged_arrow,
 )
 
-# BigQuery's DATE, DATETIME and TIMESTAMP run from year 1 to year 9999, its TIME within a day.
-_MICROS = (-62135596800000000, 253402300799999999)
-_LIMITS = {
-    "DATE": (-719162, 2932896),
-    "DATETIME": _MICROS,
-    "TIMESTAMP": _MICROS,
-    "TIME": (0, 86_399_999_999),
+# BigQuery's dates and moments run from year 1 to year 9999, its TIME within a day; here in days and seconds.
+_DAYS, _SECONDS, _DAY = (-719162, 2932896), (-62135596800, 253402300799), (0, 86399)
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+# A number is no moment, since it does not say since when; a moment without a zone is none with one.
+_NUMBERS = ("integer", "float", "decimal", "text")
+_ACCEPTED: dict[str, tuple[str, ...]] = {
+    "BOOL": ("boolean", "integer", "text"),
+    "INT64": ("boolean", *_NUMBERS),
+    "FLOAT64": _NUMBERS,
+    "NUMERIC": _NUMBERS,
+    "BIGNUMERIC": _NUMBERS,
+    "STRING": ("boolean", *_NUMBERS, "bytes", "date", "time", "datetime", "timestamp", "nested"),
+    "BYTES": ("bytes", "text"),
+    "DATE": ("date", "datetime", "text"),
+    "DATETIME": ("date", "datetime", "text"),
+    "TIMESTAMP": ("timestamp", "text"),
+    "TIME": ("time", "text"),
+    "JSON": ("boolean", *_NUMBERS, "bytes", "nested"),
+    "GEOGRAPHY": ("text",),
+    "INTERVAL": ("text",),
 }
-_RISKY_JSON = r"\d{15}|\d[eE]|NaN|Infinity|\.\d{15}"
-Cast = Callable[[pa.Array], pa.Array]
+# Where Arrow's own cast would round, refuse or spell a value oddly.
+_BY_TEXT: dict[str, tuple[str, ...]] = {
+    "boolean": ("JSON",),
+    "integer": ("BOOL", "BIGNUMERIC", "JSON"),
+    "float": ("NUMERIC", "BIGNUMERIC", "JSON"),
+    "decimal": ("FLOAT64", "BIGNUMERIC", "STRING", "JSON"),
+}
+_PARSERS: dict[str, Callable[[pa.Array], Parsed]] = {
+    "INT64": parsing.integers,
+    "FLOAT64": parsing.floats,
+    "BOOL": parsing.booleans,
+    "TIME": parsing.times,
+    "BIGNUMERIC": lambda text: parsing.decimals(text, BIGNUMERIC_DIGITS, BIGNUMERIC_SCALE),
+}
 
 
-def cast_column(array: pa.Array, declared: pa.DataType, field: Field) -> tuple[pa.Array, pa.Array | None]:
+def cast_column(array: pa.Array, declared: pa.DataType, field: Field) -> Parsed:
     """Return the staged array and a mask of the values that do not fit (None when all do).
 
-    `declared` is the source's type of the column; the array itself may be text that spells it.
+    `declared` is the source's type of the column; the array itself may be text that spells it. An array of
+    type `arrow.json` holds the values of a JSON file: a string among them is plain text to any other type.
     A value that does not fit is NULL in the staged array. Raises SchemaError where no value could fit.
     """
-    array, unreadable = _readable(_storage(array))
-    try:
-        values, bad = _cast(array, declared, field)
-    except pa.ArrowNotImplementedError as error:
-        raise _no_cast(array, field) from error
-    return _in_range(values, _either(unreadable, bad), field)
+    array = _storage(array, field)
+    kind = kind_of(array.type)
+    if kind != "null" and kind not in _ACCEPTED.get(field.type, ()):
+        raise _no_cast(array, field)
+    array, bad = _readable(array, field)
+    bad = either(bad, _off_calendar(array))
+    values, unfit = _cast(array, declared, field)
+    bad = either(either(bad, unfit), _off_calendar(values))
+    return (values if bad is None else pc.if_else(bad, pa.scalar(None, values.type), values)), bad
 
 
-def _storage(array: pa.Array) -> pa.Array:
-    """Unwrap dictionaries and extensions; a UUID becomes its text."""
+def kind_of(type_: pa.DataType) -> str:
+    """Return the kind of values that an unwrapped Arrow type has, as in `_ACCEPTED`."""
+    if t.is_timestamp(type_):
+        return "timestamp" if type_.tz else "datetime"
+    tests = {
+        "null": t.is_null, "boolean": t.is_boolean, "integer": t.is_integer, "float": t.is_floating,
+        "decimal": t.is_decimal, "text": is_text, "bytes": is_binary, "date": t.is_date, "time": t.is_time,
+        "nested": t.is_nested,
+    }  # fmt: skip
+    return next((kind for kind, test in tests.items() if test(type_)), "")
+
+
+def _storage(array: pa.Array, field: Field) -> pa.Array:
+    """Unwrap dictionaries, runs and extensions; a UUID becomes its text, a JSON string its own text."""
     if t.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if str(array.type) == "extension<arrow.uuid>":
+        return _storage(array.dictionary_decode(), field)
+    if t.is_run_end_encoded(array.type):
+        return _storage(pc.run_end_decode(array), field)
+    if is_uuid(array.type):
         return pa.array([v and str(UUID(bytes=v)) for v in array.storage.to_pylist()], pa.string())
+    if is_json(array.type) and field.type != "JSON":
+        return parsing.unquoted(array.storage)
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
-def _readable(array: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """Mask text that is not UTF-8, which Arrow passes on unseen and BigQuery refuses."""
-    if not is_text(array.type):
-        return array, None
-    values, bad = _where_possible(array.cast(pa.large_binary()), lambda part: part.cast(pa.large_string()))
-    return (array.cast(pa.string()) if bad is None else values.cast(pa.string())), bad
-
-
-def _cast(array: pa.Array, declared: pa.DataType, field: Field) -> tuple[pa.Array, pa.Array | None]:
-    if t.is_nested(array.type) and field.type in ("JSON", "STRING"):
-        text, lost = _nested(array)
-        checked, inexact = _json(text, trusted=True)
-        return checked, _either(lost, inexact)
-    if field.type == "JSON":
-        return _json(array.cast(pa.string()), trusted=str(declared) == "extension<arrow.json>")
-    if field.type == "BIGNUMERIC":
-        return parsing.decimals(array.cast(pa.string()), BIGNUMERIC_DIGITS, BIGNUMERIC_SCALE)
-    if field.type == "BOOL" and not t.is_boolean(array.type):
-        return parsing.booleans(array.cast(pa.string()))
+def _readable(array: pa.Array, field: Field) -> Parsed:
+    """Make text of bytes where text is wanted, and mask what is not UTF-8, which BigQuery refuses."""
     if is_text(array.type):
-        return _from_text(array, field)
-    values, bad = _where_possible(array, _plain_cast(array.type, field))
-    return values, _either(bad, _changed(array, values, field))
+        array = array.cast(pa.string()).cast(pa.binary())
+    elif not is_binary(array.type) or field.type == "BYTES":
+        return array, None
+    return where_possible(array.cast(pa.binary()), lambda part: part.cast(pa.string()))
 
 
-def _from_text(text: pa.Array, field: Field) -> tuple[pa.Array, pa.Array | None]:
+def _cast(array: pa.Array, declared: pa.DataType, field: Field) -> Parsed:
+    if t.is_nested(array.type):
+        text, lost = documents.spell(array)
+        values, inexact = _from_text(text, field, trusted=True)
+        return values, either(lost, inexact)
+    if is_text(array.type):
+        return _from_text(array, field, trusted=is_json(declared))
+    if field.type in _BY_TEXT.get(kind_of(array.type), ()):
+        return _from_text(_spelt(array), field, trusted=False)
+    values, bad = where_possible(array, _arrow_cast(array.type, field))
+    return values, either(bad, _clock_lost(array, values, field))
+
+
+def _from_text(text: pa.Array, field: Field, *, trusted: bool) -> Parsed:
+    if field.type == "JSON":
+        return documents.checked(text, trusted=trusted)
     if field.type == "NUMERIC":
         plain, bad = parsing.decimals(text, NUMERIC_DIGITS, NUMERIC_SCALE)
         return plain.cast(staged_arrow(field)), bad
-    if field.type == "TIME":
-        return parsing.times(text)
-    prepare = {"INT64": parsing.integers, "FLOAT64": parsing.floats}.get(field.type)
-    return _where_possible(prepare(text) if prepare else text, lambda part: part.cast(staged_arrow(field)))
+    if field.type in ("DATE", "DATETIME", "TIMESTAMP"):
+        return parsing.moments(text, staged_arrow(field))
+    parse = _PARSERS.get(field.type)
+    return parse(text) if parse else (text.cast(staged_arrow(field)), None)
 
 
-def _plain_cast(type_: pa.DataType, field: Field) -> Cast:
+def _spelt(array: pa.Array) -> pa.Array:
+    """Spell numbers; Arrow writes small and round decimals with an exponent."""
+    text = array.cast(pa.string())
+    if not t.is_decimal(array.type) or not pc.any(pc.match_substring(text, "E")).as_py():
+        return text
+    return pa.array(
+        [v and (format(Decimal(v), "f") if "E" in v else v) for v in text.to_pylist()], pa.string()
+    )
+
+
+def _arrow_cast(type_: pa.DataType, field: Field) -> Cast:
     target = staged_arrow(field)
-    if not t.is_temporal(type_) and t.is_temporal(target) and not t.is_null(type_):
-        raise pa.ArrowNotImplementedError(
-            "a number is no moment: it does not say since when, and in which unit"
-        )
-    if t.is_timestamp(type_) and t.is_time(target):
-        raise pa.ArrowNotImplementedError("a moment is more than a time of day")
-    if t.is_floating(type_) and field.type == "NUMERIC":
-        return lambda part: part.cast(pa.string()).cast(target)
     if t.is_timestamp(type_) and field.type == "STRING":
         return lambda part: pc.strftime(
             part, format="%Y-%m-%d %H:%M:%S%z" if type_.tz else "%Y-%m-%d %H:%M:%S"
         )
-    if is_binary(type_) and field.type == "STRING":
-        return lambda part: pa.array([v and base64.b64encode(v).decode() for v in part.to_pylist()], target)
     if is_binary(type_):
         return lambda part: part.cast(pa.binary()).cast(target)
     return lambda part: part.cast(target)
 
 
-def _changed(before: pa.Array, after: pa.Array, field: Field) -> pa.Array | None:
-    """Mask what Arrow cuts without a word: the clock of a moment, the digits of a decimal."""
-    if t.is_timestamp(before.type) and field.type == "DATE":
-        back = after.cast(pa.timestamp(before.type.unit))
-        changed = pc.not_equal(back, before.cast(pa.timestamp(before.type.unit)))
-    elif t.is_decimal(before.type) and field.type == "FLOAT64":
-        changed = pa.array(
-            [
-                v is not None and Decimal(repr(v)) != w
-                for v, w in zip(after.to_pylist(), before.to_pylist(), strict=True)
-            ],
-            pa.bool_(),
-        )
-    else:
+def _clock_lost(before: pa.Array, after: pa.Array, field: Field) -> pa.Array | None:
+    """Mask the moments whose clock Arrow drops without a word on the way to a date."""
+    if not t.is_timestamp(before.type) or field.type != "DATE":
         return None
-    changed = pc.fill_null(changed, False)
+    changed = pc.fill_null(pc.not_equal(after.cast(before.type), before), False)
     return changed if pc.any(changed).as_py() else None
-
-
-def _either(one: pa.Array | None, other: pa.Array | None) -> pa.Array | None:
-    return pc.or_(one, other) if one is not None and other is not None else one if other is None else other
 
 
 def _no_cast(array: pa.Array, field: Field) -> SchemaError:
@@ -148,107 +176,26 @@ def _no_cast(array: pa.Array, field: Field) -> SchemaError:
     )
 
 
-def _where_possible(array: pa.Array, cast: Cast) -> tuple[pa.Array, pa.Array | None]:
-    """Cast what can be cast, halving the array around the values that cannot."""
-    try:
-        return cast(array), None
-    except pa.ArrowInvalid:
-        if len(array) == 1:
-            nothing = pa.array([None], array.type)
-            return cast(nothing), pa.array([True])
-    half = len(array) // 2
-    done = [_where_possible(part, cast) for part in (array[:half], array[half:])]
-    values = pa.concat_arrays([value for value, _ in done])
-    masks = [mask if mask is not None else _none(len(value)) for value, mask in done]
-    return values, pa.concat_arrays(masks)
-
-
-def _none(length: int) -> pa.Array:
-    return pa.array([False] * length, pa.bool_())
-
-
-def _in_range(values: pa.Array, bad: pa.Array | None, field: Field) -> tuple[pa.Array, pa.Array | None]:
-    limits = _LIMITS.get(field.type)
-    if limits is not None and len(values) != values.null_count:
-        numbers = values.view(pa.int32() if field.type == "DATE" else pa.int64())
-        extremes = pc.min_max(numbers).as_py()
-        if extremes["min"] < limits[0] or extremes["max"] > limits[1]:
-            outside = pc.or_(pc.less(numbers, limits[0]), pc.greater(numbers, limits[1]))
-            bad = _either(bad, pc.fill_null(outside, False))
-    return (values if bad is None else pc.if_else(bad, pa.scalar(None, values.type), values)), bad
-
-
-def _nested(array: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """Spell nested values; one that Python cannot hold, such as a date of the year 10000, is lost."""
-    try:
-        return pa.array([_spell(value) for value in array.to_pylist()], pa.string()), None
-    except (ValueError, OverflowError):
-        if len(array) == 1:
-            return pa.nulls(1, pa.string()), pa.array([True])
-    half = len(array) // 2
-    done = [_nested(part) for part in (array[:half], array[half:])]
-    masks = [mask if mask is not None else _none(len(value)) for value, mask in done]
-    return pa.concat_arrays([value for value, _ in done]), pa.concat_arrays(masks)
-
-
-def _json(array: pa.Array, *, trusted: bool) -> tuple[pa.Array, pa.Array | None]:
-    """Reject what PARSE_JSON(..., wide_number_mode=>'exact') would refuse or round.
-
-    https://cloud.google.com/bigquery/docs/reference/standard-sql/json_functions#parse_json
-    """
-    risky = pc.match_substring_regex(array, _RISKY_JSON) if trusted else pc.is_valid(array)
-    suspects = pc.fill_null(risky, False)
-    if not len(array) or not pc.any(suspects).as_py():
-        return array, None
-    verdicts = [
-        s and not is_exact_json(v) for v, s in zip(array.to_pylist(), suspects.to_pylist(), strict=True)
-    ]
-    bad = pa.array(verdicts, pa.bool_())
-    if not any(verdicts):
-        return array, None
-    return pc.if_else(bad, pa.scalar(None, array.type), array), bad
-
-
-class _Inexact(ValueError):
-    """A number that BigQuery's JSON type would round."""
-
-
-def is_exact_json(text: str) -> bool:
-    """Whether `text` is JSON whose numbers BigQuery keeps: INT64, UINT64 or a float that round-trips."""
-    try:
-        json.loads(text, parse_int=_check_int, parse_float=_check_float, parse_constant=_check_float)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _check_int(text: str) -> int:
-    if not -(2**63) <= int(text) < 2**64:
-        raise _Inexact(text)
-    return 0
-
-
-def _check_float(text: str) -> float:
-    number = float(text)
-    if Decimal(repr(number)) != Decimal(text):
-        raise _Inexact(text)
-    return number
-
-
-def _spell(value: Any) -> str | None:
-    """Write a nested Arrow value as compact JSON, exact numbers included."""
-    if value is None:
+def _off_calendar(array: pa.Array) -> pa.Array | None:
+    """Mask the dates, moments and times that BigQuery's calendar and clock do not have."""
+    limits = _limits(array.type)
+    if limits is None or len(array) == array.null_count:
         return None
-    import simplejson
+    numbers = array.view(pa.int32() if array.type.bit_width == 32 else pa.int64())
+    extremes = pc.min_max(numbers).as_py()
+    if limits[0] <= extremes["min"] and extremes["max"] <= limits[1]:
+        return None
+    outside = pc.or_(pc.less(numbers, limits[0]), pc.greater(numbers, limits[1]))
+    return pc.fill_null(outside, False)
 
-    return simplejson.dumps(
-        value, use_decimal=True, default=_spell_leaf, separators=(",", ":"), ensure_ascii=False
-    )
 
-
-def _spell_leaf(value: Any) -> str:
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return str(value)
+def _limits(type_: pa.DataType) -> tuple[int, int] | None:
+    if t.is_date32(type_):
+        return _DAYS
+    if t.is_date64(type_):
+        return _DAYS[0] * 86_400_000, (_DAYS[1] + 1) * 86_400_000 - 1
+    if not t.is_timestamp(type_) and not t.is_time(type_):
+        return None
+    first, last = _SECONDS if t.is_timestamp(type_) else _DAY
+    per = _PER_SECOND[type_.unit]
+    return first * per, (last + 1) * per - 1

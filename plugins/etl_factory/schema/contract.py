@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from etl_factory.errors import SchemaError
-from etl_factory.schema.types import KEY_TYPES, Field
+from etl_factory.schema.types import KEY_TYPES, Field, Mode
 
-# Widening by ALTER COLUMN SET DATA TYPE: https://cloud.google.com/bigquery/docs/managing-table-schemas#change_column_type
-WIDENING = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
+# ALTER COLUMN SET DATA TYPE: https://cloud.google.com/bigquery/docs/managing-table-schemas#change_column_type
+# BigQuery's own lattice ends with FLOAT64, which a NUMERIC does not survive, so we stop before.
+WIDENING = ("INT64", "NUMERIC", "BIGNUMERIC")
 OnMisfit = Literal["reject_row", "discard_value"]
 OnNew = Literal["evolve", "freeze", "discard_row", "discard_value"]
 
@@ -48,12 +49,14 @@ class Decision:
 
 
 def decide(
-    incoming: Mapping[str, Field], published: tuple[Field, ...] | None, contract: Contract, *, is_text: bool
-) -> Decision:
+    incoming: Mapping[str, Field], published: tuple[Field, ...] | None, contract: Contract, *,
+    is_text: bool, settled: Collection[str] = (),
+) -> Decision:  # fmt: skip
     """Hold incoming columns (original name to field) against the published table's.
 
     `is_text`: the data spells its values (CSV, JSON), so that a column's type is only a guess from its
-    values, and one that is not of the published type is a bad row rather than a new schema.
+    values, and one that is not of the published type is a bad row rather than a new schema; except for
+    the columns in `settled`, whose types config gives.
     Raises SchemaError where the contract says freeze, or where no cast can be right.
     """
     if published is None:
@@ -66,11 +69,12 @@ def decide(
         return Decision(
             columns, ({"op": "create", "fields": [field.to_json() for field in incoming.values()]},), ()
         )
-    return _against(incoming, published, contract, is_text=is_text)
+    guessed = frozenset(incoming).difference(settled) if is_text else frozenset()
+    return _against(incoming, published, contract, guessed)
 
 
 def _against(
-    incoming: Mapping[str, Field], published: tuple[Field, ...], contract: Contract, *, is_text: bool
+    incoming: Mapping[str, Field], published: tuple[Field, ...], contract: Contract, guessed: frozenset[str]
 ) -> Decision:
     held = {field.name.lower(): field for field in published}
     columns: list[Column] = []
@@ -81,7 +85,7 @@ def _against(
         if known is None:
             columns += _new(original, field, contract, ddl, notes)
         else:
-            columns.append(_known(original, field, known, contract, ddl, notes, is_text=is_text))
+            columns.append(_Known(original, field, known, contract, original in guessed).column(ddl, notes))
     for missing in held.values():
         notes.append(f"column {missing.name} of {contract.table} is not in the data: new rows hold NULL")
         if missing.mode == "REQUIRED":
@@ -108,56 +112,86 @@ def _new(
     return []
 
 
-def _known(
-    original: str, field: Field, known: Field, contract: Contract, ddl: list[dict[str, Any]],
-    notes: list[str], *, is_text: bool,
-) -> Column:  # fmt: skip
-    if known.mode == "REQUIRED":
-        ddl.append({"op": "relax", "name": known.name})
-        notes.append(f"column {known.name} of {contract.table} is relaxed from REQUIRED to NULLABLE")
-    misfit: OnMisfit = "discard_value" if contract.types == "discard_value" else "reject_row"
-    kept = Field(known.name, known.type, known.mode if known.mode == "REPEATED" else "NULLABLE", known.fields)
-    if field.type == known.type or fits(field.type, known.type):
-        return Column(original, kept, misfit)
-    if contract.types == "freeze":
-        raise SchemaError(
-            f"column {original!r} is {field.type} in the source and {known.type} in {contract.table}, and"
-            " schema_contract.types is freeze: set types: evolve, or columns.types"
-        )
-    if contract.types == "evolve" and widens(known.type, field.type):
-        ddl.append({"op": "widen", "name": known.name, "type": field.type})
-        notes.append(f"column {known.name} of {contract.table} is widened from {known.type} to {field.type}")
-        return Column(original, Field(known.name, field.type))
-    if is_text or contract.types in ("discard_row", "discard_value"):
+@dataclass(frozen=True)
+class _Known:
+    """A column that the published table has; `is_guess` as in `decide`."""
+
+    original: str
+    field: Field
+    known: Field
+    contract: Contract
+    is_guess: bool
+
+    def column(self, ddl: list[dict[str, Any]], notes: list[str]) -> Column:
+        """Choose what the column is staged as, adding to DDL and notes."""
+        self._check_shape()
+        known, table = self.known, self.contract.table
+        if known.mode == "REQUIRED":
+            ddl.append({"op": "relax", "name": known.name})
+            notes.append(f"column {known.name} of {table} is relaxed from REQUIRED to NULLABLE")
+        if self.field.type == known.type or fits(self.field.type, known.type):
+            return self._kept()
+        if self.contract.types == "evolve" and widens(known.type, self.field.type):
+            ddl.append({"op": "widen", "name": known.name, "type": self.field.type})
+            notes.append(f"column {known.name} of {table} is widened from {known.type} to {self.field.type}")
+            return Column(self.original, Field(known.name, self.field.type))
+        self._check_type()
         notes.append(
-            f"column {known.name} looks like {field.type}: values that are not {known.type} are quarantined"
+            f"column {known.name} looks like {self.field.type}: values that are not {known.type} are quarantined"
         )
-        return Column(original, kept, misfit)
-    raise SchemaError(
-        f"column {original!r} is {field.type} in the source and {known.type} in {contract.table}, which BigQuery"
-        " cannot widen: give the column another name with columns.rename, cast it with columns.types, or"
-        " publish into a new table with target_table"
-    )
+        return self._kept()
+
+    def _kept(self) -> Column:
+        mode: Mode = "REPEATED" if self.known.mode == "REPEATED" else "NULLABLE"
+        kept = Field(self.known.name, self.known.type, mode, self.known.fields)
+        return Column(
+            self.original, kept, "discard_value" if self.contract.types == "discard_value" else "reject_row"
+        )
+
+    def _check_shape(self) -> None:
+        """Refuse nested columns that differ: BigQuery assigns a STRUCT's fields by position, whatever their names."""
+        if _shape(self.field) != _shape(self.known):
+            raise SchemaError(
+                f"column {self.original!r} is {self.field.ddl} in the source and {self.known.ddl} in"
+                f" {self.contract.table}, and a nested column cannot change: give it another name with"
+                " columns.rename, or publish into a new table with target_table"
+            )
+
+    def _check_type(self) -> None:
+        table = self.contract.table
+        differ = (
+            f"column {self.original!r} is {self.field.type} in the source and {self.known.type} in {table}"
+        )
+        if self.is_guess or self.contract.types in ("discard_row", "discard_value"):
+            return
+        if self.contract.types == "freeze":
+            raise SchemaError(
+                f"{differ}, and schema_contract.types is freeze: set types: evolve, or columns.types"
+            )
+        raise SchemaError(
+            f"{differ}, which BigQuery cannot widen: give the column another name with columns.rename, cast it with"
+            " columns.types, or publish into a new table with target_table"
+        )
+
+
+def _shape(field: Field) -> tuple[Any, ...]:
+    """Return what must be equal in nested columns; all scalar columns have one shape."""
+    if field.type != "RECORD" and field.mode != "REPEATED":
+        return ()
+    return field.mode == "REPEATED", field.type, tuple((part.name.lower(), part.ddl) for part in field.fields)
 
 
 def fits(incoming: str, published: str) -> bool:
     """Whether every value of the incoming type is a value of the published one, exactly."""
-    return published == "STRING" or (incoming, published) in {
-        ("INT64", "NUMERIC"), ("INT64", "BIGNUMERIC"), ("NUMERIC", "BIGNUMERIC"),
-    }  # fmt: skip
+    if published == "STRING":
+        return incoming != "BYTES"
+    return (incoming, published) in {("INT64", "NUMERIC"), ("INT64", "BIGNUMERIC"), ("NUMERIC", "BIGNUMERIC")}
 
 
 def widens(published: str, incoming: str) -> bool:
-    """Whether BigQuery can widen the published column to the incoming type without losing a digit.
-
-    FLOAT64 ends BigQuery's own lattice, but a NUMERIC does not survive it, so we stop before.
-    """
-    lossless = WIDENING[:3]
-    return (
-        published in lossless
-        and incoming in lossless
-        and lossless.index(published) < lossless.index(incoming)
-    )
+    """Whether BigQuery can widen the published column to the incoming type without losing a digit."""
+    known = published in WIDENING and incoming in WIDENING
+    return known and WIDENING.index(published) < WIDENING.index(incoming)
 
 
 def check_keys(keys: tuple[str, ...], columns: tuple[Column, ...], table: str) -> None:

@@ -1,28 +1,76 @@
-"""Text that spells a number, a time of day or a truth value becomes one, exactly, or is marked a misfit.
+"""Text that spells a number, a moment or a truth value becomes one, exactly, or is marked a misfit.
 
-Each function takes text and returns the values with a mask of those that do not fit, None when all do.
-Arrow's own parser of decimals wraps around on long numbers and crashes on long exponents, so it is only
-given numbers that are known to be short and plain.
+Each function takes text and returns the values with a mask of those that do not fit, None when all do;
+a misfit's value is NULL. Blanks around a value do not matter. Arrow's own parsers see only what they read
+rightly: its decimals wrap around on long numbers and crash on long exponents, its integers may be
+hexadecimal, its floats round without a word.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from decimal import Decimal
+from collections.abc import Callable
+from decimal import Context, Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?", re.ASCII)
+_INTEGER = r"^-?\d+$"
+_FLOAT = r"^-?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:nan|inf|infinity))$"
+# FLOAT64 keeps 15 digits whatever they are, while the exponent is moderate.
+_SHORT_FLOAT = r"^-?(\d\.?){1,15}([eE][+-]?\d{1,2})?$"
+_TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
+Cast = Callable[[pa.Array], pa.Array]
 Parsed = tuple[pa.Array, pa.Array | None]
+
+
+def where_possible(array: pa.Array, cast: Cast) -> Parsed:
+    """Cast what can be cast, halving the array around the values that cannot."""
+    try:
+        return cast(array), None
+    except pa.ArrowInvalid:
+        if len(array) < 2:
+            return cast(pa.nulls(len(array), array.type)), pa.array([True] * len(array), pa.bool_())
+    return joined([where_possible(part, cast) for part in halves(array)])
+
+
+def halves(array: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Split an array of at least two values in the middle."""
+    half = len(array) // 2
+    return array[:half], array[half:]
+
+
+def joined(parts: list[Parsed]) -> Parsed:
+    """Put the parts of an array together again."""
+    masks = [pa.array([False] * len(values)) if bad is None else bad for values, bad in parts]
+    return pa.concat_arrays([values for values, _ in parts]), pa.concat_arrays(masks)
+
+
+def either(one: pa.Array | None, other: pa.Array | None) -> pa.Array | None:
+    """Join two masks of misfits."""
+    return pc.or_(one, other) if one is not None and other is not None else one if other is None else other
+
+
+def misfits(before: pa.Array, after: pa.Array) -> pa.Array | None:
+    """Return the mask of values that were lost, None when there are none."""
+    lost = pc.and_(pc.is_valid(before), pc.is_null(after))
+    return lost if pc.any(lost).as_py() else None
+
+
+def matches(text: pa.Array, pattern: str) -> bool:
+    """Whether every value matches; NULLs do."""
+    return bool(pc.all(pc.match_substring_regex(text, pattern)).as_py())
 
 
 def decimals(text: pa.Array, digits: int, scale: int) -> Parsed:
     """Respell numbers plainly, without exponent; misfits need more whole or fractional digits than given."""
     plain = pc.match_substring_regex(text, rf"^-?(0|[1-9]\d{{0,{digits - 1}}})(\.\d{{1,{scale}}})?$")
     plain = pc.fill_null(plain, True)
-    if not len(text) or pc.all(plain).as_py():
+    if pc.all(plain).as_py():
         return text, None
     pairs = zip(text.to_pylist(), plain.to_pylist(), strict=True)
     values = pa.array([v if fine else _respelt(v, digits, scale) for v, fine in pairs], pa.string())
@@ -43,25 +91,54 @@ def _respelt(text: str, digits: int, scale: int) -> str | None:
     return spelt if len(spelt.partition(".")[2]) <= scale else None
 
 
-def integers(text: pa.Array) -> pa.Array:
-    """Blank what Arrow would read as hexadecimal, so that it is a misfit."""
-    return pc.if_else(pc.match_substring_regex(text, "^-?0[xX]"), pa.scalar("?"), text)
+def integers(text: pa.Array) -> Parsed:
+    """Parse whole numbers of 64 bits; leading zeros and a plus sign do not matter."""
+    return _numbers(text, _INTEGER, pa.int64())
 
 
-def floats(text: pa.Array) -> pa.Array:
-    """Blank finite numbers beyond FLOAT64, which Arrow would read as infinite."""
-    if not pc.any(pc.match_substring_regex(text, r"[eE]\+?\d{3}|\d{300}")).as_py():
-        return text
-    finite = pc.match_substring_regex(text, r"^[+-]?[\d.]")
-    numbers = pc.if_else(pc.match_substring_regex(text, r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), text, None)
-    lost = pc.and_(finite, pc.is_inf(numbers.cast(pa.float64())))
-    return pc.if_else(pc.fill_null(lost, False), pa.scalar("?"), text)
+def floats(text: pa.Array) -> Parsed:
+    """Parse numbers that FLOAT64 holds, to all the digits that are written."""
+    values, bad = _numbers(text, _FLOAT, pa.float64())
+    if matches(text, _SHORT_FLOAT):
+        return values, bad
+    pairs = zip(text.to_pylist(), values.to_pylist(), strict=True)
+    rounded = pa.array(
+        [value is not None and _is_rounded(given.strip(), value) for given, value in pairs], pa.bool_()
+    )
+    if not pc.any(rounded).as_py():
+        return values, bad
+    return pc.if_else(rounded, pa.scalar(None, pa.float64()), values), either(bad, rounded)
+
+
+def _numbers(text: pa.Array, pattern: str, target: pa.DataType) -> Parsed:
+    if not matches(text, pattern):
+        tidy = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^\+", "")
+        text = pc.if_else(pc.match_substring_regex(tidy, pattern), tidy, "?")
+    return where_possible(text, lambda part: part.cast(target))
+
+
+def _is_rounded(text: str, value: float) -> bool:
+    """Whether a float, printed with as many digits as the text has, is another number than the text."""
+    if not math.isfinite(value):
+        return any(letter.isdigit() for letter in text)
+    if not value:
+        return any(letter in "123456789" for letter in re.split("[eE]", text)[0])
+    written = Decimal(text)
+    if written == Decimal(repr(value)):
+        return False
+    return Context(prec=len(written.as_tuple().digits)).create_decimal(value) != written
+
+
+def moments(text: pa.Array, target: pa.DataType) -> Parsed:
+    """Parse ISO 8601 dates and moments; a target with a time zone demands an offset, one without refuses it."""
+    return where_possible(pc.utf8_trim_whitespace(text), lambda part: part.cast(target))
 
 
 def times(text: pa.Array) -> Parsed:
     """Parse `10:00[:00[.123456]]`; Arrow parses no times, but times of a day."""
-    on_a_day = pc.binary_join_element_wise(pa.scalar("1970-01-01 "), text, "")
-    well_formed = pc.match_substring_regex(text, r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$")
+    tidy = pc.utf8_trim_whitespace(text)
+    on_a_day = pc.binary_join_element_wise(pa.scalar("1970-01-01 "), tidy, "")
+    well_formed = pc.match_substring_regex(tidy, _TIME)
     values = pc.if_else(well_formed, on_a_day, pa.scalar(None, pa.string())).cast(pa.timestamp("us"))
     return values.cast(pa.time64("us")), misfits(text, values)
 
@@ -74,7 +151,12 @@ def booleans(text: pa.Array) -> Parsed:
     return values, misfits(text, values)
 
 
-def misfits(before: pa.Array, after: pa.Array) -> pa.Array | None:
-    """Return the mask of values that were lost, None when there are none."""
-    lost = pc.and_(pc.is_valid(before), pc.is_null(after))
-    return lost if pc.any(lost).as_py() else None
+def unquoted(documents: pa.Array) -> pa.Array:
+    """Return JSON values as plain text: a string's own text, anything else as it is written."""
+    quoted = pc.starts_with(documents, '"')
+    if not pc.any(quoted).as_py():
+        return documents
+    if not pc.any(pc.match_substring(documents, "\\")).as_py():
+        return pc.if_else(quoted, pc.utf8_slice_codeunits(documents, 1, -1), documents)
+    pairs = zip(documents.to_pylist(), quoted.to_pylist(), strict=True)
+    return pa.array([json.loads(value) if is_string else value for value, is_string in pairs], pa.string())

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from etl_factory.errors import SchemaError
 from etl_factory.schema.casting import cast_column
 from etl_factory.schema.contract import Column, Contract, Decision, decide
-from etl_factory.schema.naming import name_columns
+from etl_factory.schema.naming import column_name, name_columns
 from etl_factory.schema.rows import Batch, Reject, bounded
-from etl_factory.schema.types import Field, field_of, staged_arrow
+from etl_factory.schema.types import Field, field_of, is_text, staged_arrow
 
 SOURCE_URI = Field("_etl_source_uri", "STRING")
 RECORD = Field("_etl_record", "INT64")
@@ -73,17 +73,39 @@ def plan_cleaning(
     incoming = {
         original: Field(names[original], types[original])
         if original in types
-        else field_of(declared.field(original), names[original])
+        else _incoming(declared.field(original), names[original], published or ())
         for original in originals
     }
-    decision = decide(incoming, published, contract, is_text=is_text)
+    decision = decide(incoming, published, contract, is_text=is_text, settled=types)
     return Cleaning(decision.columns, declared, is_file), decision
 
 
+def _incoming(arrow: pa.Field, name: str, published: tuple[Field, ...]) -> Field:
+    """Return a column's own field; a column of NULLs says nothing, so it takes the published type."""
+    known = {held.name.lower(): held for held in published}.get(name.lower())
+    if known and pa.types.is_null(arrow.type) and known.mode != "REPEATED" and known.type != "RECORD":
+        return Field(name, known.type)
+    return field_of(arrow, name)
+
+
 def choose(names: list[str], wanted: Wanted) -> tuple[str, ...]:
-    """Apply include and exclude; raises SchemaError for a name that the data does not have."""
+    """Apply include and exclude; raises SchemaError for a name that the data does not have.
+
+    An excluded column may be absent, as a key of a JSON file may, but not be there under a similar name.
+    """
     _demand(wanted.include, names, "columns.include")
+    _check_excluded(wanted.exclude, names)
     return tuple(n for n in names if (not wanted.include or n in wanted.include) and n not in wanted.exclude)
+
+
+def _check_excluded(excluded: Collection[str], names: list[str]) -> None:
+    kept = {column_name(name): name for name in names if name not in excluded}
+    for name in excluded:
+        if name not in names and column_name(name) in kept:
+            raise SchemaError(
+                f"columns.exclude names {name!r}, which the data does not have: did you mean"
+                f" {kept[column_name(name)]!r}?"
+            )
 
 
 def _demand(asked: Collection[str], present: Collection[str], where: str) -> None:
@@ -141,7 +163,10 @@ def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa
 
 
 def _reject(batch: Batch, index: int, column: Column) -> Reject:
-    row = batch.rows.slice(index, 1).to_pylist()[0]
+    row = {
+        name: _shown(array, index)
+        for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True)
+    }
     reason = (
         "the contract allows no new columns"
         if column.must_be_null
@@ -155,6 +180,23 @@ def _reject(batch: Batch, index: int, column: Column) -> Reject:
         reason=reason,
         row=bounded(json.dumps(row, default=_text, ensure_ascii=False)),
     )
+
+
+def _shown(array: pa.Array, index: int) -> Any:
+    """Return a value for people; Python has no dates after 9999, no nanoseconds and no broken text."""
+    try:
+        return array[index].as_py()
+    except (ValueError, OverflowError):
+        one = array.slice(index, 1)
+    if is_text(one.type):
+        return one.cast(pa.binary())[0].as_py().decode(errors="backslashreplace")
+    if pa.types.is_date(one.type):
+        return (
+            f"{one.view(pa.int32() if one.type.bit_width == 32 else pa.int64())[0]} ({one.type} since 1970)"
+        )
+    if pa.types.is_temporal(one.type):
+        return f"{one.view(pa.int64())[0]} ({one.type} since 1970)"
+    return one.to_string()
 
 
 def _text(value: Any) -> str:

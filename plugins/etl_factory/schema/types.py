@@ -103,7 +103,7 @@ def scalar_type(type_: pa.DataType, column: str) -> str:
     """Return the BigQuery type of an Arrow type; nested values become JSON, which keeps them exact."""
     import pyarrow.types as t
 
-    if t.is_dictionary(type_):
+    if t.is_dictionary(type_) or t.is_run_end_encoded(type_):
         return scalar_type(type_.value_type, column)
     if t.is_decimal(type_):
         return decimal_type(type_.precision, type_.scale)
@@ -112,13 +112,13 @@ def scalar_type(type_: pa.DataType, column: str) -> str:
     if t.is_timestamp(type_):
         return "TIMESTAMP" if type_.tz else "DATETIME"
     for test, name in (
-        (lambda x: str(x) == "extension<arrow.json>" or t.is_nested(x), "JSON"),
+        (lambda x: is_json(x) or t.is_nested(x), "JSON"),
         (t.is_boolean, "BOOL"),
         (t.is_integer, "INT64"),
         (t.is_floating, "FLOAT64"),
         (t.is_date, "DATE"),
         (t.is_time, "TIME"),
-        (lambda x: is_text(x) or t.is_null(x) or str(x) == "extension<arrow.uuid>", "STRING"),
+        (lambda x: is_text(x) or t.is_null(x) or is_uuid(x), "STRING"),
         (is_binary, "BYTES"),
     ):
         if test(type_):
@@ -141,6 +141,16 @@ def is_binary(type_: pa.DataType) -> bool:
 
     tests = (t.is_binary, t.is_large_binary, t.is_binary_view, t.is_fixed_size_binary)
     return any(test(type_) for test in tests)
+
+
+def is_json(type_: pa.DataType) -> bool:
+    """Whether a type is Arrow's JSON."""
+    return str(type_) == "extension<arrow.json>"
+
+
+def is_uuid(type_: pa.DataType) -> bool:
+    """Whether a type is Arrow's UUID."""
+    return str(type_) == "extension<arrow.uuid>"
 
 
 def decimal_type(precision: int, scale: int) -> str:
