@@ -333,9 +333,8 @@ def _is_private(node: Function | ast.ClassDef) -> bool:
 def test_no_unfinished_business_and_no_emoji() -> None:
     kinds = (".py", ".md", ".yaml", ".toml", ".sh", ".sql", ".Dockerfile")
     tops = [file for file in REPOSITORY.iterdir() if file.suffix in kinds or file.name == "Makefile"]
-    inner = [
-        f for folder in (*FOLDERS, "config") for f in (REPOSITORY / folder).rglob("*") if f.suffix in kinds
-    ]
+    folders = [*(set(FOLDERS) - {"tests"}), "config"]  # a test's data may well hold an emoji
+    inner = [file for name in folders for file in (REPOSITORY / name).rglob("*") if file.suffix in kinds]
     marks = re.compile(r"\b(TODO|FIXME|XXX)\b|[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]")
     found = [
         f"{file.relative_to(REPOSITORY)}:{number}"
