@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from etl_factory.cli.options import AsJson, ConfigRoot, SourceName, TenantName, finish, root_of, source_file
+from etl_factory.cli.options import (
+    AsJson,
+    ConfigRoot,
+    SourceName,
+    TenantName,
+    counted,
+    finish,
+    root_of,
+    source_file,
+)
 from etl_factory.config.loading import SourceFile
 from etl_factory.config.resource import Resource, resources
 from etl_factory.errors import EtlFactoryError, NotFoundError
@@ -62,9 +71,9 @@ def look(found: SourceFile) -> Iterator[Finding]:
     todo = resources(found.tenant, found.spec, Settings.from_environment().gcp_conn_id)
     try:
         with reached(todo[0]) as source:
-            yield Finding("connection", True, f"{todo[0].conn_id}: {source.check()}")
+            yield Finding("system", True, f"{todo[0].conn_id}: {source.check()}")
     except EtlFactoryError as error:
-        yield Finding("connection", False, str(error))
+        yield Finding("system", False, str(error))
         return
     for resource in todo:
         try:
@@ -80,7 +89,7 @@ def look_at(source: Source, resource: Resource) -> str:
         return _files(source, resource)
     with _snapshot(source, resource) as (names, cursor_kind):
         _find_columns(resource, names)
-        return f"{len(names)} columns{_cursor(resource, cursor_kind)}"
+        return f"{counted(len(names), 'column')}{_cursor(resource, cursor_kind)}"
 
 
 @contextmanager
@@ -127,4 +136,6 @@ def _files(source: FileSource, resource: Resource) -> str:
         raise NotFoundError(f"no object matches {path}: correct `path`, unless the first is still to come")
     newest = max(item.modified for item in listed)
     size = sum(item.size for item in listed)
-    return f"{len(listed):,} objects match, {size:,} bytes, the newest of {newest:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"{counted(len(listed), 'object')} found, {size:,} bytes, the newest of {newest:%Y-%m-%d %H:%M} UTC"
+    )

@@ -9,12 +9,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from etl_factory.config.loading import BrokenFile, SourceFile, load, load_source
+from etl_factory.config.problems import nearest
 from etl_factory.errors import ConfigError
 from etl_factory.settings import Settings
 
 ConfigRoot = Annotated[
     Path | None,
-    typer.Option("--config-root", help="Folder of the tenants' YAML [default: ETL_FACTORY_CONFIG_ROOT]"),
+    typer.Option("--config-root", help="Folder of the tenants' YAML (default: ETL_FACTORY_CONFIG_ROOT)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="Tenant, the name of its folder.")]
@@ -25,7 +26,9 @@ def root_of(config_root: Path | None) -> Path:
     """Return the config root to use, absolute, so that it outlives a change of folder."""
     root = config_root or Settings.from_environment().config_root
     if str(root).startswith("gs:/"):
-        raise ConfigError(f"config root {root}: this command reads a local folder; copy the bucket's first")
+        refuse(f"config root {root}: this command reads a local folder; copy the bucket's first")
+    if config_root and not config_root.is_dir():
+        refuse(f"--config-root {config_root} is not a folder")
     return Path(root).absolute()
 
 
@@ -53,7 +56,7 @@ def source_file(root: Path, tenant: str, source: str, *, as_json: bool, whole: b
     """
     found = load_source(root, f"{tenant}__{source}")
     if found is None:
-        refuse(f"there is no {root}/{tenant}/{source}.yaml: {_known(root, tenant)}")
+        refuse(f"there is no file {root}/{tenant}/{source}.yaml; {_known(root, tenant, source)}")
     if whole and isinstance(found, SourceFile):
         found = next((file for file in load(root).errors if file.path == found.path), found)
     if isinstance(found, BrokenFile):
@@ -65,10 +68,15 @@ def source_file(root: Path, tenant: str, source: str, *, as_json: bool, whole: b
     return found
 
 
-def _known(root: Path, tenant: str) -> str:
+def _known(root: Path, tenant: str, source: str) -> str:
     folder = root / tenant
     if folder.is_dir():
         names = sorted(file.stem for file in folder.glob("*.yaml") if file.stem != "tenant")
-        return f"sources of {tenant} are {', '.join(names) or 'none'}"
+        return f"the sources of {tenant} are {', '.join(names) or 'none'}{nearest(source, names)}"
     names = sorted(path.parent.name for path in root.glob("*/tenant.yaml"))
-    return f"tenants are {', '.join(names) or 'none'}"
+    return f"the tenants are {', '.join(names) or 'none'}{nearest(tenant, names)}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural unless it is one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

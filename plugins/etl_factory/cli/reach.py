@@ -23,9 +23,7 @@ def reached(resource: Resource) -> Iterator[Source]:
     try:
         yield _source(resource)
     except GoogleAuthError as error:
-        raise AccessDeniedError(
-            f"connection {conn_id}: Google takes no credentials of it: {error}"
-        ) from error
+        raise AccessDeniedError(f"connection {conn_id}: Google refuses its credentials: {error}") from error
     except (GoogleAPICallError, RetryError) as error:
         raise TransientError(f"connection {conn_id}: Google does not answer as it should: {error}") from error
     except AirflowException as error:

@@ -37,7 +37,11 @@ START = typer.Option("--start", metavar="ISO", help="Read again from here: a dat
 END = typer.Option("--end", metavar="ISO", help="Read again up to here, exclusive; the watermark stays.")
 FULL = typer.Option("--full-refresh", help="Read everything and replace the published tables.")
 ONLY = typer.Option("--resource", metavar="NAME", help="Only this resource; may be given several times.")
-LOG = typer.Option("--log", metavar="FILE", help="Keep Airflow's log here [default: only if the run fails]")
+LOG = typer.Option(
+    "--log",
+    metavar="FILE",
+    help="Keep Airflow's log here (default: kept only if the run fails).",
+)
 
 
 def run(  # noqa: PLR0913, PLR0917 - the parameters are the command's own options

@@ -16,6 +16,15 @@ _PART = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|[^.]+')
 _CHANGED = re.compile(r"(last_?)?(updated|modified|changed)(_?(at|on|time|date|ts))?", re.IGNORECASE)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Prints lists as people write short ones: [a, b]."""
+
+
+_Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)
+
+
 def resources_of(found: Iterable[Found], timezone: str) -> dict[str, dict[str, Any]]:
     """Suggest a resource for each find, named after it; a local cursor is taken to be of `timezone`."""
     suggested: dict[str, dict[str, Any]] = {}
@@ -27,7 +36,9 @@ def resources_of(found: Iterable[Found], timezone: str) -> dict[str, dict[str, A
 
 def to_yaml(resources: dict[str, dict[str, Any]]) -> str:
     """Print resources as they stand in a source's file."""
-    text: str = yaml.safe_dump({"resources": resources}, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.safe_dump(
+        {"resources": resources}, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
+    )
     return text.rstrip()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from etl_factory.cli.options import AsJson, ConfigRoot, errors_json, finish, root_of
+from etl_factory.cli.options import AsJson, ConfigRoot, counted, errors_json, finish, root_of
 from etl_factory.config.loading import Catalogue, load
 from etl_factory.errors import ConfigError
 from etl_factory.settings import Settings
@@ -28,10 +28,15 @@ def validate(config_root: ConfigRoot = None, as_json: AsJson = False) -> None:
         **counts,
         "findings": errors_json(found),
     }
-    valid = ", ".join(f"{count} {name}" for name, count in counts.items())
-    broken = len({error.file for error in found})
-    summary = f"{len(found)} findings in {broken} files; valid: {valid}" if found else f"ok: {valid}"
-    finish(document, "\n".join([*map(str, found), summary]), as_json=as_json)
+    valid = ", ".join(counted(count, name.removesuffix("s")) for name, count in counts.items())
+    finish(document, "\n".join([*map(str, found), _summary(found, valid)]), as_json=as_json)
+
+
+def _summary(found: tuple[ConfigError, ...], valid: str) -> str:
+    if not found:
+        return f"ok: {valid}"
+    files = len({error.file for error in found})
+    return f"{counted(len(found), 'finding')} in {counted(files, 'file')}; valid: {valid}"
 
 
 def findings(catalogue: Catalogue, root: Path) -> tuple[ConfigError, ...]:
