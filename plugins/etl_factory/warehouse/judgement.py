@@ -1,0 +1,164 @@
+"""What becomes of each staged row: inserted, updated, unchanged, superseded or quarantined, by strategy.
+
+Rows are compared by a JSON text of all their published columns, which BigQuery defines for every type:
+it tells NULL from empty, keeps all digits of integers and decimals, spells NaN and infinity, and quotes
+what stands inside a text, so that no two rows share a text by the way their columns are joined. Two types need help:
+a JSON null would look like SQL's NULL, and GEOGRAPHY is compared by its well-known text.
+Encodings: https://cloud.google.com/bigquery/docs/reference/standard-sql/json_functions#json_encodings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from etl_factory.warehouse.publication import Publication, StagedColumn
+from etl_factory.warehouse.quoting import identifier, text
+
+UNBALANCED = "etl-factory: unbalanced"
+TWICE = (
+    "etl-factory: the published table holds a primary key more than once. Delete all but one row of each key there,"
+    " or run once with full_refresh"
+)
+FILES = "(SELECT uri, @modified[OFFSET(i)] AS modified FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f"
+
+
+def check(condition: str, message: str) -> str:
+    """Return the statement that ends the script, and with it the transaction, unless `condition` holds."""
+    return f"ASSERT {condition} AS {text(message)}"
+
+
+def count(action: str) -> str:
+    """Return how many staged rows got `action`."""
+    return f"(SELECT COUNT(*) FROM _judged WHERE _etl_action = '{action}')"
+
+
+def content(alias: str, to: Publication) -> str:
+    """Return a text that two rows share exactly when all their published columns are equal."""
+    columns = ", ".join(
+        f"{_comparable(alias, column)} AS {identifier(column.field.name)}" for column in to.columns
+    )
+    return f"TO_JSON_STRING(STRUCT({columns}))"
+
+
+def _comparable(alias: str, column: StagedColumn) -> str:
+    name = f"{alias}.{identifier(column.field.name)}"
+    if column.field.mode == "REPEATED":
+        return name
+    if column.field.type == "JSON":
+        return f"IF({name} IS NULL, NULL, TO_JSON_STRING({name}))"
+    return f"ST_ASTEXT({name})" if column.field.type == "GEOGRAPHY" else name
+
+
+def same_keys(to: Publication, one: str, other: str) -> str:
+    """Return the condition that rows `one` and `other` have the same, whole key."""
+    return " AND ".join(f"{one}.{identifier(key)} = {other}.{identifier(key)}" for key in to.keys)
+
+
+def judged(to: Publication) -> Iterable[str]:
+    """Fill `_judged` with the staged rows, each with its `_etl_action`."""
+    judge = {"merge": _merge, "append": _append, "append_files": _files, "replace": _replace}
+    yield from judge[to.strategy](to)
+    yield check("(SELECT COUNT(*) FROM _judged) = @rows_staged", f"{UNBALANCED}, staged rows")
+
+
+def _rank(to: Publication) -> str:
+    """Rank the staged rows of one key: the latest first, by cursor, or by file and place in it."""
+    keys = ", ".join(f"s.{identifier(key)}" for key in to.keys)
+    if to.is_file:
+        latest = "s._etl_modified DESC, s._etl_source_uri DESC, s._etl_record DESC"
+    else:
+        cursor = f"s.{identifier(to.cursor)} DESC, " if to.cursor else ""
+        latest = f"{cursor}{content('s', to)} DESC"
+    return f"ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY {latest})"
+
+
+def _lacks_key(to: Publication, alias: str) -> str:
+    return " OR ".join(f"{alias}.{identifier(key)} IS NULL" for key in to.keys)
+
+
+def _merge(to: Publication) -> Iterable[str]:
+    yield f"CREATE TEMP TABLE _ranked AS SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s"
+    yield (
+        "CREATE TEMP TABLE _judged AS SELECT s.*, CASE\n"
+        f"  WHEN {_lacks_key(to, 's')} THEN 'quarantined'\n"
+        "  WHEN s._etl_rank > 1 THEN 'superseded'\n"
+        f"  WHEN t.{identifier(to.keys[0])} IS NULL THEN 'inserted'\n"
+        f"  WHEN {content('s', to)} = {content('t', to)} THEN 'unchanged'\n"
+        f"  WHEN NOT ({_wins(to)}) THEN 'superseded'\n"
+        "  ELSE 'updated' END AS _etl_action\n"
+        f"FROM _ranked AS s\nLEFT JOIN {identifier(to.table)} AS t"
+        f" ON s._etl_rank = 1 AND {same_keys(to, 's', 't')}\n{_origins(to)}"
+    )
+    yield check("(SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked)", TWICE)
+
+
+def _origins(to: Publication) -> str:
+    """Join what the ledger knows of the row now published: when it was read, or its file's time."""
+    if to.is_file:
+        return (
+            "LEFT JOIN (SELECT load_id, uri, MAX(object_modified) AS modified FROM"
+            f" {identifier(to.ledger)} WHERE kind = 'file' GROUP BY load_id, uri) AS o\n"
+            "  ON o.load_id = t._etl_load_id AND o.uri = t._etl_source_uri"
+        )
+    return (
+        f"LEFT JOIN (SELECT load_id, MAX(snapshot_at) AS snapshot_at FROM {identifier(to.ledger)}"
+        " WHERE kind = 'load' GROUP BY load_id) AS o ON o.load_id = t._etl_load_id"
+    )
+
+
+def _wins(to: Publication) -> str:
+    """Tell whether the staged row is at least as new as the published one; NULL cursors go by the read's time."""
+    if to.is_file:
+        return (
+            "o.modified IS NULL OR s._etl_modified > o.modified"
+            " OR (s._etl_modified = o.modified AND s._etl_source_uri >= t._etl_source_uri)"
+        )
+    newer = "(o.snapshot_at IS NULL OR @snapshot_at >= o.snapshot_at)"
+    if not to.cursor:
+        return newer
+    s, t = f"s.{identifier(to.cursor)}", f"t.{identifier(to.cursor)}"
+    return f"COALESCE({s} > {t}, FALSE) OR (({s} IS NULL OR {t} IS NULL OR {s} = {t}) AND {newer})"
+
+
+def _append(to: Publication) -> Iterable[str]:
+    """Insert of each distinct row as many copies as the window's published rows lack."""
+    held = f"\nWHERE {to.window}" if to.window else ""
+    yield (
+        "CREATE TEMP TABLE _held AS SELECT SHA256(content) AS _etl_hash, COUNT(*) AS copies FROM\n"
+        f"  (SELECT {content('t', to)} AS content FROM {identifier(to.table)} AS t{held}) GROUP BY _etl_hash"
+    )
+    yield (
+        "CREATE TEMP TABLE _ranked AS SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s._etl_hash) AS _etl_rank FROM\n"
+        f"  (SELECT s.*, SHA256({content('s', to)}) AS _etl_hash FROM _staged AS s) AS s"
+    )
+    yield (
+        "CREATE TEMP TABLE _judged AS SELECT s.* EXCEPT (_etl_hash),\n"
+        "  IF(s._etl_rank > COALESCE(h.copies, 0), 'inserted', 'unchanged') AS _etl_action\n"
+        "FROM _ranked AS s LEFT JOIN _held AS h ON h._etl_hash = s._etl_hash"
+    )
+
+
+def _files(to: Publication) -> Iterable[str]:
+    """Replace each file's rows by its newer version's; an older version than the published one loses."""
+    yield (
+        f"CREATE TEMP TABLE _stale AS SELECT f.uri FROM {FILES}\n"
+        f"JOIN (SELECT uri, MAX(object_modified) AS modified FROM {identifier(to.ledger)} WHERE kind = 'file'"
+        " AND epoch = @epoch GROUP BY uri) AS l ON l.uri = f.uri WHERE l.modified > f.modified"
+    )
+    yield (
+        "CREATE TEMP TABLE _judged AS SELECT s.*, 1 AS _etl_rank,\n"
+        "  IF(d.uri IS NULL, 'inserted', 'superseded') AS _etl_action\n"
+        "FROM _staged AS s LEFT JOIN _stale AS d ON d.uri = s._etl_source_uri"
+    )
+
+
+def _replace(to: Publication) -> Iterable[str]:
+    if not to.keys:
+        yield "CREATE TEMP TABLE _judged AS SELECT s.*, 1 AS _etl_rank, 'inserted' AS _etl_action FROM _staged AS s"
+        return
+    yield (
+        "CREATE TEMP TABLE _judged AS SELECT r.*, CASE\n"
+        f"  WHEN {_lacks_key(to, 'r')} THEN 'quarantined'\n"
+        "  WHEN r._etl_rank > 1 THEN 'superseded' ELSE 'inserted' END AS _etl_action\n"
+        f"FROM (SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s) AS r"
+    )

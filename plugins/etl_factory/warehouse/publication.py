@@ -1,0 +1,46 @@
+"""One publish as data: what is published where, from which staging columns, and by which strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from etl_factory.schema.types import Field
+
+Strategy = Literal["merge", "append", "append_files", "replace"]
+
+
+@dataclass(frozen=True)
+class StagedColumn:
+    """A published field, and the staging column (name and type) that its values come from."""
+
+    field: Field
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One publish as data; ids are `project.dataset.table`.
+
+    `keys` and `cursor` are published names; `window` is the SQL condition on the published cursor that
+    bounds what an append compares with, empty for all. `is_file`: staging has `_etl_source_uri`, `_etl_record`.
+    """
+
+    table: str
+    ledger: str
+    quarantine: str
+    staging: str
+    quarantine_staging: str
+    strategy: Strategy
+    columns: tuple[StagedColumn, ...]
+    keys: tuple[str, ...] = ()
+    cursor: str | None = None
+    window: str = ""
+    is_file: bool = False
+    checks_shrink: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Published column names."""
+        return tuple(column.field.name for column in self.columns)

@@ -1,0 +1,61 @@
+"""One publication of each kind, for the tests of the SQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from etl_factory.schema.types import Field
+from etl_factory.warehouse.publication import Publication, StagedColumn
+
+FIELDS = (
+    Field("id", "INT64"),
+    Field("updated_at", "TIMESTAMP"),
+    Field("price", "BIGNUMERIC"),
+    Field("weight", "FLOAT64"),
+    Field("details", "JSON"),
+    Field("shape", "GEOGRAPHY"),
+    Field("tags", "STRING", "REPEATED"),
+)
+
+
+def staged(*fields: Field) -> tuple[StagedColumn, ...]:
+    """Return the columns of a staging table that was loaded from Parquet."""
+    return tuple(StagedColumn(field, field.name, field.staged_type) for field in fields)
+
+
+BASE = Publication(
+    table="acme-analytics.raw.shop_db__orders",
+    ledger="acme-analytics.raw_etl._loads__shop_db__orders",
+    quarantine="acme-analytics.raw_etl._quarantine__shop_db__orders",
+    staging="acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc",
+    quarantine_staging="",
+    strategy="append",
+    columns=staged(*FIELDS),
+)
+KEYED = replace(BASE, strategy="merge", keys=("id",), cursor="updated_at")
+WINDOW = "(t.`updated_at` < TIMESTAMP '2025-06-01 12:00:00+00:00') OR t.`updated_at` IS NULL"
+PUBLICATIONS = {
+    "transactional_with_key": KEYED,
+    "transactional_with_two_keys_and_bad_rows": replace(
+        KEYED, keys=("id", "updated_at"), quarantine_staging=f"{BASE.staging}_quarantine"
+    ),
+    "transactional_without_key": replace(BASE, cursor="updated_at", window=WINDOW),
+    "transactional_without_key_first_load": replace(BASE, cursor="updated_at"),
+    "transactional_full_refresh_with_key": replace(KEYED, strategy="replace"),
+    "files_without_key": replace(BASE, strategy="append_files", is_file=True),
+    "files_without_key_and_bad_rows": replace(
+        BASE, strategy="append_files", is_file=True, quarantine_staging=f"{BASE.staging}_quarantine"
+    ),
+    "files_with_key": replace(BASE, strategy="merge", keys=("id",), is_file=True),
+    "catalog": replace(BASE, strategy="replace", checks_shrink=True),
+    "catalog_of_files_first_load": replace(BASE, strategy="replace", is_file=True),
+    "staged_in_bigquery_under_other_names_and_types": replace(
+        KEYED,
+        columns=(
+            StagedColumn(FIELDS[0], "Order No", "INT64"),
+            StagedColumn(FIELDS[1], "Updated", "DATETIME"),
+            StagedColumn(Field("price", "STRING"), "Price", "JSON"),
+            StagedColumn(Field("weight", "STRING"), "Größe (m²)", "FLOAT64"),
+        ),
+    ),
+}
