@@ -43,7 +43,7 @@ INSERT INTO customers SELECT i, 'Klient ' || i || ' Sp. z o.o.',
 FROM generate_series(1, %(customers)s) i;
 INSERT INTO orders SELECT i, 'ZAM/' || lpad(i::text, 8, '0'), i %% 5000 + 1,
   (array['new', 'paid', 'sent', 'returned']::order_status[])[i %% 4 + 1], i * 0.37,
-  CASE WHEN i %% 5 > 0 THEN 1 / (i + 3.0) END,
+  CASE WHEN i %% 5 > 0 THEN round(1 / (i + 3.0), 15) END,
   CASE WHEN i %% 9 > 0 THEN i / 7.0 END, CASE WHEN i %% 4 > 0 THEN array['b2b', 'tag ' || i %% 13] END,
   jsonb_build_object('items', i %% 7, 'note', 'ąę "' || i || '"', 'sum', i * 0.1), md5(i::text)::uuid, i %% 17 = 0,
   date '2025-01-02' + i %% 500, timestamp '2025-01-01 08:00' + i * interval '7 minutes 0.123456 seconds',

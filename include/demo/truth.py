@@ -128,7 +128,7 @@ def _customers(env: Mapping[str, str]) -> Truth:
     return _postgres(
         env,
         "id name vat_id credit rating is_active joined logo ip opens contract",
-        "SELECT id, name, vat_id, credit, rating::float4::float8, is_active, joined, logo, ip::text, opens::text,"
+        "SELECT id, name, vat_id, credit, rating::float4::float8, is_active, joined, logo, host(ip), opens::text,"
         " contract::text FROM customers",
     )
 

@@ -1,0 +1,52 @@
+"""A broken config file, in a running Airflow: a DAG that says so, and every other DAG as if nothing happened."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from local_airflow import TENANTS, Local
+
+pytestmark = [pytest.mark.stack, pytest.mark.airflow]
+
+
+def test_broken_file_is_a_dag_that_fails_with_the_message(local: Local) -> None:
+    ((run_id, state),) = local.run("bad__broken").values()
+    assert state == "failed"
+    (task,) = local.airflow.tasks("bad__broken", run_id)
+    text = local.task("bad__broken", run_id, task["task_id"])
+    assert "bad/broken.yaml:4" in text
+    assert "scheduel" in text
+    assert "schedule" in text
+    dag = local.airflow.call("GET", "/dags/bad__broken/details")
+    assert "config-error" in {tag["name"] for tag in dag["tags"]}
+    assert "scheduel" in dag["doc_md"]
+
+
+def test_every_file_has_its_dag(local: Local) -> None:
+    files = {f"{file.parent.name}__{file.stem}" for file in TENANTS.glob("*/*.yaml") if file.stem != "tenant"}
+    local.await_dags(*files)
+    assert local.airflow.call("GET", "/importErrors")["import_errors"] == []
+
+
+def test_breaking_and_mending_a_file_changes_only_its_dag(local: Local) -> None:
+    file = local.config_root / "e2e" / "shop_bq.yaml"
+    whole = file.read_text()
+
+    def tags(dag_id: str) -> set[str]:
+        return {tag["name"] for tag in local.airflow.call("GET", f"/dags/{dag_id}")["tags"]}
+
+    def await_tag(name: str) -> None:
+        deadline = time.monotonic() + 90
+        while name not in tags("e2e__shop_bq"):
+            assert time.monotonic() < deadline, tags("e2e__shop_bq")
+            time.sleep(1)
+
+    try:
+        file.write_text("source: shop_bq\ntype: [\n")
+        await_tag("config-error")
+        assert tags("e2e__shop_pg") == {"e2e", "postgres"}
+        assert local.airflow.call("GET", "/importErrors")["import_errors"] == []
+    finally:
+        file.write_text(whole)
+    await_tag("bigquery")
