@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ class Format(ABC):
 
     @abstractmethod
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
-        """Stream the records: every one is a row of a batch or a reject; text columns stay text."""
+        """Stream the records: every one is a row of a batch or a reject; spelt values stay as they are spelt."""
 
 
 BATCH_ROWS = 20_000
@@ -41,35 +43,58 @@ def decompressed(stream: IO[bytes], compression: str) -> pa.NativeFile:
     return opened if compression == "none" else pa.CompressedInputStream(opened, compression)
 
 
+def is_utf8(encoding: str) -> bool:
+    """Whether an encoding is UTF-8 under any of its names, with a byte order mark or without."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+
+
 class Peekable:
-    """A readable stream whose first bytes can be looked at."""
+    """A readable stream whose first bytes can be looked at, and that may have a `tail` after its last byte."""
 
     closed = False
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream, self.held = stream, b""
+    def __init__(self, stream: IO[bytes], tail: bytes = b"") -> None:
+        self.stream, self.tail, self.held = stream, tail, b""
+        self.last = b"\n"
 
     def peek(self, size: int) -> bytes:
-        while len(self.held) < size and (fresh := self.stream.read(size - len(self.held))):
+        """Return the next bytes, `size` of them unless the stream is shorter, without taking them."""
+        while len(self.held) < size and (fresh := self._fresh(size - len(self.held))):
             self.held += fresh
-        return self.held
+        return self.held[:size]
 
     def read(self, size: int = -1) -> bytes:
-        given, self.held = self.held, b""
-        if size >= 0 and len(given) > size:
-            given, self.held = given[:size], given[size:]
-        return given or self.stream.read(size)
+        """Return `size` bytes, or what is left: Arrow's parsers take a shorter answer for a block of its own."""
+        if size < 0:
+            size = len(self.held) + 1
+            while len(self.peek(size)) == size:
+                size *= 2
+        given = self.peek(size)
+        self.held = self.held[len(given) :]
+        return given
+
+    def _fresh(self, size: int) -> bytes:
+        fresh = bytes(self.stream.read(size))
+        if fresh:
+            self.last = fresh[-1:]
+            return fresh
+        # The tail is a line of its own.
+        fresh, self.tail = self.tail and (b"" if self.last in b"\r\n" else b"\n") + self.tail, b""
+        return fresh
 
     def readable(self) -> bool:
+        """Tell Arrow that it may read."""
         return True
 
     def seekable(self) -> bool:
+        """Tell Arrow that it must not seek."""
         return False
 
     def flush(self) -> None:
-        return None
+        """Do nothing: a reader has nothing to write."""
 
     def close(self) -> None:
+        """Say that nobody reads on; the stream itself is its owner's to close."""
         self.closed = True
 
 
@@ -78,7 +103,7 @@ def damaged_file_errors() -> Iterator[None]:
     """Turn Arrow's and the codecs' complaints into one terminal error; the caller names the object."""
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowException, OSError, UnicodeError, EOFError) as error:
+    except (pa.ArrowInvalid, pa.ArrowException, OSError, UnicodeError, EOFError, csv.Error) as error:
         raise TerminalError(
             f"the file is damaged or not of the declared format: {error}. Nothing of it was loaded; repair it, or"
             " correct `format` in the source's YAML"

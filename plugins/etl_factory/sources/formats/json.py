@@ -3,170 +3,286 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import IO, Any, ClassVar
 
-import ijson
 import pyarrow as pa
 import simplejson
 
 from etl_factory.errors import TerminalError
 from etl_factory.schema.rows import Batch, Reject, bounded
-from etl_factory.sources.formats.base import BATCH_ROWS, Format, Peekable, damaged_file_errors, decompressed
-from etl_factory.sources.formats.lattice import NUMBERS, ColumnGuess, merge_types
+from etl_factory.sources.formats.base import BATCH_ROWS, Format, damaged_file_errors, decompressed, is_utf8
+from etl_factory.sources.formats.lattice import ColumnGuess
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
-_KINDS = {
-    bool: ("bool",),
-    int: NUMBERS,
-    Decimal: NUMBERS,
-    str: ("date", "timestamp", "instant"),
-}
+BATCH_CHARACTERS = 32 * 1024 * 1024
+LONGEST_ELEMENT = 64 * 1024 * 1024
+_STRETCH = 64 * 1024
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+_ENCODER = simplejson.JSONEncoder(
+    use_decimal=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False
+)
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record of a file: an object, or what stands in its place and why it is none."""
+    """One record of a file: an object's values as JSON text, or what stands in its place and why it is none."""
 
     number: int
-    value: dict[str, Any] | None
-    raw: str = ""
+    value: dict[str, str | None] | None
+    raw: str
     reason: str = ""
 
 
 class Json(Format):
-    """What both JSON formats share: records become columns of spelt values."""
+    """What both JSON formats share: records become columns of JSON values (type `arrow.json`)."""
 
     is_text: ClassVar[bool] = True
+    has_lines: ClassVar[bool]
 
     def __init__(self, spec: JsonLinesFormat | JsonFormat) -> None:
         self.spec = spec
 
     @abstractmethod
-    def records(self, stream: IO[bytes]) -> Iterator[Record]:
+    def records(self, text: IO[str]) -> Iterator[Record]:
         """Yield every record of the file."""
 
     def infer(self, stream: IO[bytes]) -> pa.Schema:
-        """Guess each key's type from all records; nested values are JSON, mixed scalars text."""
-        types: dict[str, pa.DataType] = {}
+        """Guess each key's type from all records; where any value is nested all are JSON, mixed scalars are text."""
+        guesses: dict[str, ColumnGuess] = {}
         for chunk in self._chunks(stream):
             for name, values in _columns(chunk).items():
-                types[name] = merge_types(types.get(name, pa.null()), _guess(values))
-        return pa.schema([pa.field(name, type_) for name, type_ in types.items()])
+                guesses.setdefault(name, ColumnGuess()).see_json(values)
+        return pa.schema([guess.field(name) for name, guess in guesses.items()])
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records; keys that a record lacks are NULL."""
         for chunk in self._chunks(stream):
             good = [record for record in chunk if record.value is not None]
-            columns = {
-                name: pa.array(map(_spell, values), pa.string()) for name, values in _columns(chunk).items()
-            }
+            columns = {n: pa.ExtensionArray.from_storage(pa.json_(), v) for n, v in _columns(chunk).items()}
             rows = pa.RecordBatch.from_pydict(columns) if columns else _rows_without_columns(len(good))
-            rejects = tuple(
-                Reject(record.number, record.number, "", "", record.reason, bounded(record.raw))
-                for record in chunk
-                if record.value is None
-            )
+            rejects = tuple(self._reject(record) for record in chunk if record.value is None)
             yield Batch(rows, pa.array([record.number for record in good], pa.int64()), rejects)
 
+    def _reject(self, record: Record) -> Reject:
+        line = record.number if self.has_lines else None
+        return Reject(record.number, line, "", "", record.reason, bounded(_printable(record.raw)))
+
     def _chunks(self, stream: IO[bytes]) -> Iterator[list[Record]]:
+        """Cut the records into chunks of bounded rows and characters."""
         chunk: list[Record] = []
+        held = 0
         with damaged_file_errors():
-            for record in self.records(decompressed(stream, self.spec.compression)):
+            for record in self.records(self._text(stream)):
                 chunk.append(record)
-                if len(chunk) == BATCH_ROWS:
+                held += len(record.raw)
+                if len(chunk) == BATCH_ROWS or held >= BATCH_CHARACTERS:
                     yield chunk
-                    chunk = []
+                    chunk, held = [], 0
         yield chunk
+
+    def _text(self, stream: IO[bytes]) -> IO[str]:
+        """Decode; bytes that are no text stay as surrogates, so that their record, and not the file, is bad."""
+        encoding = "utf-8-sig" if is_utf8(self.spec.encoding) else self.spec.encoding
+        opened: Any = decompressed(stream, self.spec.compression)
+        return io.TextIOWrapper(
+            io.BufferedReader(opened), encoding=encoding, errors="surrogateescape", newline="\n"
+        )
 
 
 class JsonLines(Json):
-    """One JSON object per line; a line that is none is a reject."""
+    """One JSON object per line; a line that is none is a reject, numbered by its line, and a blank one nothing."""
 
-    def records(self, stream: IO[bytes]) -> Iterator[Record]:
+    has_lines: ClassVar[bool] = True
+
+    def records(self, text: IO[str]) -> Iterator[Record]:
         """Parse line by line."""
-        encoding = "utf-8-sig" if self.spec.encoding.lower() == "utf-8" else self.spec.encoding
-        text = io.TextIOWrapper(io.BufferedReader(stream), encoding=encoding, newline="\n")  # type: ignore[type-var]  # a NativeFile reads
+        parser = _Parser()
         for number, line in enumerate(text, 1):
-            if line.strip():
-                yield _parse(number, line)
+            raw = line.strip(" \t\r\n")
+            if raw:
+                yield _line(parser, number, raw)
+
+
+def _line(parser: _Parser, number: int, raw: str) -> Record:
+    try:
+        value, end = parser.parse(raw, 0)
+    except RecursionError:
+        return Record(number, None, raw, "nested too deeply")
+    except simplejson.JSONDecodeError as error:
+        return Record(number, None, raw, f"not JSON: {error.msg} at character {error.pos + 1}")
+    return (
+        _record(number, value, raw, parser)
+        if end == len(raw)
+        else Record(number, None, raw, "text after the object")
+    )
 
 
 class JsonArray(Json):
-    """One JSON array of objects, streamed."""
+    """One JSON array of objects, streamed; text that is no such array ends the run, as nothing after it is sure."""
 
-    def records(self, stream: IO[bytes]) -> Iterator[Record]:
-        """Parse element by element; text that is no JSON array ends the run, since nothing after it is sure."""
-        number, source = 0, Peekable(stream)
-        head = source.peek(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if not head:
+    has_lines: ClassVar[bool] = False
+
+    def records(self, text: IO[str]) -> Iterator[Record]:
+        """Parse element by element."""
+        window, number = _Window(text), 0
+        if not window.peek():
             return
-        if not head.startswith(b"["):
+        self._open(window)
+        while window.peek() != "]" or number:
+            number += 1
+            yield self._element(window, number)
+            mark = window.peek()
+            if mark not in (",", "]"):
+                raise _no_array(number, f"{mark!r} where , or ] was expected" if mark else "the file ends")
+            if mark == "]":
+                break
+            window.take(1)
+        window.take(1)
+        if window.peek():
+            raise _no_array(number, f"{window.peek()!r} after the end of the array")
+
+    def _open(self, window: _Window) -> None:
+        head = window.peek()
+        if head != "[":
             raise TerminalError(
-                f"the file begins with {head[:1].decode(errors='replace')!r}, not with the [ of a JSON array: for"
-                " one object per line use format: jsonl"
+                f"the file begins with {_printable(head)!r}, not with the [ of a JSON array: for one object per line"
+                " use format: jsonl"
             )
+        window.take(1)
+
+    def _element(self, window: _Window, number: int) -> Record:
+        window.peek()
         try:
-            for number, value in enumerate(ijson.items(source, "item", use_float=False), 1):
-                if isinstance(value, dict):
-                    yield Record(number, value)
-                else:
-                    yield Record(
-                        number, None, str(value), f"{type(value).__name__} where an object was expected"
-                    )
-        except (ijson.JSONError, ijson.IncompleteJSONError) as error:
-            raise TerminalError(
-                f"not a JSON array of objects after element {number}: {error}. Nothing of the file was loaded; for"
-                " one object per line use format: jsonl"
-            ) from error
+            value, raw = window.value()
+        except RecursionError as error:
+            raise _no_array(number - 1, "the next element is nested too deeply") from error
+        except simplejson.JSONDecodeError as error:
+            raise _no_array(number - 1, error.msg) from error
+        return _record(number, value, raw, window.parser)
 
 
-def _parse(number: int, line: str) -> Record:
-    try:
-        value = simplejson.loads(line, use_decimal=True, object_pairs_hook=_no_twins)
-    except ValueError as error:
-        return Record(number, None, line.rstrip("\n"), f"not JSON: {error}")
+def _no_array(number: int, reason: str) -> TerminalError:
+    return TerminalError(
+        f"not a JSON array of objects after element {number}: {reason}. Nothing of the file was loaded; for one"
+        " object per line use format: jsonl"
+    )
+
+
+class _Parser:
+    """Parses one JSON value at a time; `problem` says what of it Python's types cannot show."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.strict, self.lenient = (
+            simplejson.JSONDecoder(
+                parse_float=Decimal, parse_int=parse_int, object_pairs_hook=self._object, allow_nan=False
+            )
+            for parse_int in (int, str)
+        )
+
+    def parse(self, text: str, at: int) -> tuple[Any, int]:
+        """Return the value that begins at `at`, and where it ends."""
+        self.problem = ""
+        try:
+            return self.strict.raw_decode(text, at)
+        except simplejson.JSONDecodeError:
+            raise
+        except ValueError:
+            found = self.lenient.raw_decode(text, at)
+            self.problem = "a whole number of thousands of digits"
+            return found
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            self.problem = "a key stands twice in one object"
+        return found
+
+
+class _Window:
+    """The stretch of a text that is being parsed."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self.text, self.parser = text, _Parser()
+        self.held, self.at = "", 0
+
+    def peek(self) -> str:
+        """Return the next character that is no blank, and the empty string at the end."""
+        while True:
+            blanks = _BLANKS.match(self.held, self.at)
+            self.at = blanks.end() if blanks else self.at
+            if self.at < len(self.held) or not self._more():
+                return self.held[self.at : self.at + 1]
+
+    def take(self, count: int) -> None:
+        """Go on by some characters."""
+        self.at += count
+
+    def value(self) -> tuple[Any, str]:
+        """Take one JSON value; returns it with its text."""
+        while True:
+            try:
+                value, end = self.parser.parse(self.held, self.at)
+            except simplejson.JSONDecodeError:
+                if len(self.held) - self.at > LONGEST_ELEMENT or not self._more():
+                    raise
+                continue
+            # A number at the very end of the stretch may go on in the next.
+            if end < len(self.held) or not self._more():
+                raw, self.at = self.held[self.at : end], end
+                return value, raw
+
+    def _more(self) -> bool:
+        fresh = self.text.read(max(_STRETCH, len(self.held) - self.at))
+        if fresh:
+            self.held, self.at = self.held[self.at :] + fresh, 0
+        return bool(fresh)
+
+
+def _record(number: int, value: Any, raw: str, parser: _Parser) -> Record:
+    """Judge one parsed value."""
     if not isinstance(value, dict):
-        return Record(number, None, line.rstrip("\n"), f"{type(value).__name__} where an object was expected")
-    return Record(number, value)
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
-
-
-def _columns(chunk: list[Record]) -> dict[str, list[Any]]:
-    good = [record.value for record in chunk if record.value is not None]
-    names = dict.fromkeys(name for value in good for name in value)
-    return {name: [value.get(name) for value in good] for name in names}
-
-
-def _guess(values: list[Any]) -> pa.DataType:
-    kinds = {type(value) for value in values if value is not None}
-    if kinds & {dict, list}:
-        return pa.json_()
-    candidates = [_KINDS[kind] for kind in kinds]
-    if not kinds:
-        return pa.null()
-    if any(names != candidates[0] for names in candidates):
-        return pa.string()
-    guess = ColumnGuess(candidates[0])
-    guess.see(pa.array(map(_spell, values), pa.string()))
-    return guess.type
+        return Record(
+            number, None, raw, f"{_KINDS.get(type(value), 'a number')} where an object was expected"
+        )
+    if parser.problem:
+        return Record(number, None, raw, parser.problem)
+    try:
+        raw.encode()
+        spelt = {key: _spell(part) for key, part in value.items()}
+        if "\\u" in raw:
+            "".join((*spelt, *(part or "" for part in spelt.values()))).encode()
+    except UnicodeEncodeError:
+        return Record(number, None, raw, f"bytes or escapes that are no Unicode text: {_printable(raw)[:80]}")
+    except RecursionError:
+        return Record(number, None, raw, "nested too deeply")
+    return Record(number, spelt, raw)
 
 
 def _spell(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
+    """Write a value as JSON; numbers plainly, so that 1e3 and 1000 are one number."""
+    if isinstance(value, str):
+        return json.encoder.encode_basestring(value)
     if isinstance(value, Decimal):
         return format(value, "f") if -40 < value.adjusted() < 40 else str(value)
-    return simplejson.dumps(value, use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+    return None if value is None else _ENCODER.encode(value)
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _columns(chunk: list[Record]) -> dict[str, pa.Array]:
+    good = [record.value for record in chunk if record.value is not None]
+    names = dict.fromkeys(name for value in good for name in value)
+    return {name: pa.array([value.get(name) for value in good], pa.string()) for name in names}
 
 
 def _rows_without_columns(length: int) -> pa.RecordBatch:

@@ -1,24 +1,35 @@
 """Infers the type of spelt values, over all of them: the first type in this table that every value fits.
 
-bool       true, false (any case)
-int64      no leading zero, no plus sign, fits
-NUMERIC    at most 29 whole and 9 fractional digits           as decimal128(38, 9)
-BIGNUMERIC at most 38 and 38                                  as decimal256(76, 38)
-float64    needs an exponent, NaN or inf
-date       2025-01-31
-timestamp  2025-01-31 10:00[:00[.123456]], T or space; with an offset or Z it is an instant
-string     anything else: leading zeros stay
+    bool       true, false (any case)
+    int64      no leading zero, no plus sign, fits
+    NUMERIC    at most 29 whole and 9 fractional digits           as decimal128(38, 9)
+    BIGNUMERIC at most 38 and 38                                  as decimal256(76, 38)
+    float64    an exponent, NaN or inf among them, and a float holds all digits of every one
+    date       2025-01-31
+    timestamp  2025-01-31 10:00[:00[.123456]], T or space; with an offset or Z it is an instant
+    string     anything else: leading zeros stay
+
+A field remembers all types that its values fit, so that the guess over many files is the same as over one
+file with all their records. Declared types of several files (Parquet) join in the narrowest type that holds
+both exactly, and in text where there is none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
+
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from etl_factory.schema import parsing
+from etl_factory.schema.casting import cast_column, kind_of
+from etl_factory.schema.types import Field, is_binary, is_json, is_text
 
 _CLOCK = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
 TYPES: dict[str, tuple[str, pa.DataType]] = {
     "bool": (r"^(?i:true|false)$", pa.bool_()),
-    "int": (r"^(0|-?[1-9]\d{0,17})$", pa.int64()),
+    "int": (r"^(0|-?[1-9]\d{0,18})$", pa.int64()),
     "numeric": (r"^-?(0|[1-9]\d{0,28})(\.\d{1,9})?$", pa.decimal128(38, 9)),
     "bignumeric": (r"^-?(0|[1-9]\d{0,37})(\.\d{1,38})?$", pa.decimal256(76, 38)),
     "float": (r"^(-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|(?i:nan|-?inf(inity)?))$", pa.float64()),
@@ -26,55 +37,133 @@ TYPES: dict[str, tuple[str, pa.DataType]] = {
     "timestamp": (rf"^{_CLOCK}$", pa.timestamp("us")),
     "instant": (rf"^{_CLOCK}(Z|[+-]\d\d(:?\d\d)?)$", pa.timestamp("us", "UTC")),
 }
-NUMBERS = ("int", "numeric", "bignumeric", "float")
+# What a pattern alone cannot tell: 2025-02-31, twenty digits, a number that a float rounds.
+_TRIED = {"int": "INT64", "float": "FLOAT64", "date": "DATE", "timestamp": "DATETIME", "instant": "TIMESTAMP"}
+NUMBERS, MOMENTS = ("int", "numeric", "bignumeric", "float"), ("date", "timestamp", "instant")
+_FITS = b"fits"
+_UNITS = ("s", "ms", "us", "ns")
 
 
 class ColumnGuess:
     """The types that every value seen so far fits."""
 
-    def __init__(self, candidates: tuple[str, ...] = tuple(TYPES)) -> None:
-        self.candidates = list(candidates)
-        self.is_empty = True
+    def __init__(self) -> None:
+        self.candidates = tuple(TYPES)
+        self.is_empty, self.is_nested = True, False
 
     def see(self, values: pa.Array) -> None:
-        """Narrow the candidates by more text values; NULLs say nothing."""
+        """Narrow the candidates by more text; NULLs and text that is not UTF-8 say nothing."""
+        readable, _ = parsing.where_possible(values.cast(pa.binary()), lambda part: part.cast(pa.string()))
+        self._narrow(readable.drop_null(), self.candidates)
+
+    def see_json(self, values: pa.Array) -> None:
+        """Narrow the candidates by more JSON values: a string is no number, whatever it spells."""
         values = values.drop_null()
-        if not len(values):
-            return
-        self.is_empty = False
-        self.candidates = [name for name in self.candidates if _all_match(values, TYPES[name][0])]
+        first = pc.utf8_slice_codeunits(values, 0, 1)
+        self.is_nested |= bool(pc.any(pc.is_in(first, value_set=pa.array(["{", "["]))).as_py())
+        strings = pc.equal(first, '"')
+        self._narrow(parsing.unquoted(values.filter(strings)), MOMENTS)
+        self._narrow(values.filter(pc.invert(strings)), ("bool", *NUMBERS))
 
-    @property
-    def type(self) -> pa.DataType:
-        """Best type; `null` when no value was seen."""
+    def _narrow(self, values: pa.Array, among: tuple[str, ...]) -> None:
+        if len(values):
+            self.is_empty = False
+            self.candidates = tuple(name for name in self.candidates if name in among and _fits(values, name))
+
+    def field(self, name: str) -> pa.Field:
+        """Return the guess as a field that remembers all that fits; `null` when no value was seen."""
         if self.is_empty:
-            return pa.null()
-        return TYPES[self.candidates[0]][1] if self.candidates else pa.string()
+            return pa.field(name, pa.null())
+        type_ = pa.json_() if self.is_nested else _first(self.candidates)
+        return pa.field(name, type_, metadata={_FITS: ",".join(self.candidates)})
 
 
-def _all_match(values: pa.Array, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(values, pattern)).as_py())
+def _first(candidates: tuple[str, ...]) -> pa.DataType:
+    return TYPES[candidates[0]][1] if candidates else pa.string()
+
+
+def _fits(values: pa.Array, name: str) -> bool:
+    if not parsing.matches(values, TYPES[name][0]):
+        return False
+    return name not in _TRIED or cast_column(values, values.type, Field(name, _TRIED[name]))[1] is None
 
 
 def merge_schemas(schemas: list[pa.Schema]) -> pa.Schema:
     """Join the schemas of several files: all columns in order of appearance, each of a type that holds all."""
-    merged: dict[str, pa.DataType] = {}
+    found: dict[str, list[pa.Field]] = {}
     for schema in schemas:
         for field in schema:
-            known = merged.get(field.name, pa.null())
-            merged[field.name] = merge_types(known, field.type)
-    return pa.schema([pa.field(name, type_) for name, type_ in merged.items()])
+            found.setdefault(field.name, []).append(field)
+    return pa.schema([reduce(_merge, fields) for fields in found.values()])
 
 
-def merge_types(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """Return the narrowest inferred type that holds the values of both."""
-    if one == other or pa.types.is_null(other):
+def _merge(one: pa.Field, other: pa.Field) -> pa.Field:
+    if pa.types.is_null(one.type) or pa.types.is_null(other.type):
+        return other if pa.types.is_null(one.type) else one
+    if not one.metadata or not other.metadata:
+        return pa.field(one.name, join_types(one.type, other.type))
+    kept, held = (field.metadata[_FITS].decode().split(",") for field in (one, other))
+    candidates = tuple(name for name in kept if name in held and name)
+    type_ = pa.json_() if is_json(one.type) or is_json(other.type) else _first(candidates)
+    return pa.field(one.name, type_, metadata={_FITS: ",".join(candidates)})
+
+
+def join_types(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Return the narrowest type that holds the values of both exactly; text, which spells any, if there is none."""
+    one, other = _plain(one), _plain(other)
+    if one == other:
         return one
-    if pa.types.is_null(one):
-        return other
-    order = [TYPES[name][1] for name in NUMBERS]
-    if one in order and other in order:
-        wider = max(one, other, key=order.index)
-        return wider if wider != pa.float64() else pa.string()
-    nested = pa.json_()
-    return nested if nested in (one, other) else pa.string()
+    kinds = frozenset((kind_of(one), kind_of(other)))
+    for among, join in _JOINS:
+        if kinds <= among:
+            return join(one, other)
+    return pa.string()
+
+
+def _plain(type_: pa.DataType) -> pa.DataType:
+    """Return one spelling of types that hold the same values."""
+    if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
+        return _plain(type_.value_type)
+    return pa.string() if is_text(type_) else pa.binary() if is_binary(type_) else type_
+
+
+def _join_numbers(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    if pa.types.is_integer(one) and pa.types.is_integer(other) and pa.uint64() not in (one, other):
+        return pa.int64()
+    (digits, scale), (more_digits, more_scale) = map(_digits, (one, other))
+    scale, whole = max(scale, more_scale), max(digits - scale, more_digits - more_scale)
+    if scale + whole > 76:
+        return pa.string()
+    return pa.decimal128(scale + whole, scale) if scale + whole <= 38 else pa.decimal256(scale + whole, scale)
+
+
+def _digits(type_: pa.DataType) -> tuple[int, int]:
+    return (type_.precision, type_.scale) if pa.types.is_decimal(type_) else (20, 0)
+
+
+def _join_floats(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """A float holds every integer of 32 bits, but not every one of 64."""
+    wide = any(pa.types.is_integer(type_) and type_.bit_width == 64 for type_ in (one, other))
+    return pa.string() if wide else pa.float64()
+
+
+def _join_moments(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    units = [type_.unit for type_ in (one, other) if pa.types.is_timestamp(type_)]
+    return pa.timestamp(max(units, key=_UNITS.index), "UTC" if kind_of(one) == "timestamp" else None)
+
+
+def _join_nested(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    known = all(pa.types.is_nested(type_) or is_json(type_) for type_ in (one, other))
+    return pa.json_() if known else pa.string()
+
+
+# The kinds of two types that differ, and how they join; an extension type, such as JSON, is of no kind.
+_JOINS: tuple[tuple[frozenset[str], Callable[[pa.DataType, pa.DataType], pa.DataType]], ...] = (
+    (frozenset({"integer", "decimal"}), _join_numbers),
+    (frozenset({"integer", "float"}), _join_floats),
+    (frozenset({"date"}), lambda one, other: pa.date32()),
+    (frozenset({"date", "datetime"}), _join_moments),
+    (frozenset({"timestamp"}), _join_moments),
+    (frozenset({"time"}), lambda one, other: pa.time64("ns")),
+    (frozenset({"nested", ""}), _join_nested),
+)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl_factory.schema.rows import Batch
+from etl_factory.schema.types import is_json
 from etl_factory.sources.formats.base import BATCH_ROWS, Format, damaged_file_errors
 from etl_factory.sources.specs import ParquetFormat
 
@@ -25,7 +26,7 @@ class Parquet(Format):
         """Return the footer's schema."""
         with damaged_file_errors():
             schema: pa.Schema = pq.ParquetFile(stream).schema_arrow
-            return schema.remove_metadata()
+            return pa.schema([field.remove_metadata() for field in schema])
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the rows."""
@@ -34,4 +35,12 @@ class Parquet(Format):
             for rows in pq.ParquetFile(stream).iter_batches(batch_size=BATCH_ROWS):
                 records = pa.array(range(number + 1, number + 1 + rows.num_rows), pa.int64())
                 number += rows.num_rows
-                yield Batch(rows, records)
+                yield Batch(_unparsed(rows), records)
+
+
+def _unparsed(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Hand out JSON as the bytes it is in the file, since nobody has parsed them yet."""
+    columns = [
+        column.storage.cast(pa.binary()) if is_json(column.type) else column for column in rows.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
