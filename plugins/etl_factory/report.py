@@ -108,14 +108,14 @@ def _lines(report: ResourceReport) -> Iterator[str]:
     if report.window:
         yield f"  window       {report.window} ({report.mode or 'not published'})"
     if report.rows_extracted is not None:
-        files = f" from {report.files} files" if report.files else ""
-        yield f"  extracted    {report.rows_extracted:,} rows{files}, {_size(report.bytes)}"
+        files = f" from {_count(report.files, 'file')}" if report.files else ""
+        yield f"  extracted    {_count(report.rows_extracted, 'row')}{files}, {_size(report.bytes)}"
     if report.rows_staged is not None:
-        yield f"  staged       {report.rows_staged:,} rows"
+        yield f"  staged       {_count(report.rows_staged, 'row')}"
     if report.published is not None:
         yield f"  published    {', '.join(f'{report.published[name]:,} {name}' for name in COUNTS)}"
     if report.rows_quarantined is not None:
-        yield f"  quarantined  {report.rows_quarantined:,} rows"
+        yield f"  quarantined  {_count(report.rows_quarantined, 'row')}"
     for change in report.schema_changes:
         yield f"  schema       {change}"
     if report.seconds:
@@ -124,7 +124,11 @@ def _lines(report: ResourceReport) -> Iterator[str]:
         yield f"  {f'{report.failed_task} failed' if report.failed_task else 'note'}: {report.message}"
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _size(size: int | None) -> str:
     if size is None:
         return "size unknown"
-    return f"{size:,} bytes" if size < 10_000 else f"{size / 1e6:,.2f} MB"
+    return _count(size, "byte") if size < 10_000 else f"{size / 1e6:,.2f} MB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -54,7 +55,8 @@ def source_file(root: Path, tenant: str, source: str, *, as_json: bool, whole: b
 
     With `whole`, what takes all files to see breaks it too: two resources for one table, say.
     """
-    found = load_source(root, f"{tenant}__{source}")
+    is_path = any(os.sep in name for name in (tenant, source))
+    found = None if is_path else load_source(root, f"{tenant}__{source}")
     if found is None:
         refuse(f"there is no file {root}/{tenant}/{source}.yaml; {_known(root, tenant, source)}")
     if whole and isinstance(found, SourceFile):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from etl_factory.report import RunReport
 
 INTEGER = re.compile(r"-?\d+")
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?$")
 Bound = datetime | date | int
 START = typer.Option("--start", metavar="ISO", help="Read again from here: a date, a time with its offset, or"
                      " an integer cursor's value.")  # fmt: skip
@@ -140,7 +141,7 @@ def parse_bound(option: str, text: str) -> Bound:
     if INTEGER.fullmatch(text):
         return int(text)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text if DATE.match(text) else "")
     except ValueError:
         refuse(f"{option} {text!r} is neither a date (2026-01-31), a time (2026-01-31T08:00Z) nor an integer")
     if len(text) == len("2026-01-31"):
