@@ -5,7 +5,7 @@
                                                                     Größe (m²)   grosse_m2
     2. lower case; every run of other than a-z, 0-9, _ becomes one _, line breaks included; at both ends it goes
                                                                     Order No.    order_no
-    3. nothing left: `column_` and a hash of the original           ???          column_9c1e4d2a
+    3. nothing left: `column_` and a hash of the original           ???          column_a03b221c
     4. a leading digit gets a _ before it                           2024         _2024
     5. a reserved beginning gets `x` before it                      _TABLE_id    x_table_id
     6. over 300 characters: cut, with a hash of the original at the end
