@@ -15,6 +15,7 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.schema.types import Field
+from etl_factory.warehouse.quoting import identifier
 from etl_factory.warehouse.target import Target
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ JOB_TRIES = 20
 # BigQuery's word for a transaction that lost: https://cloud.google.com/bigquery/docs/transactions
 _CONFLICTS = ("concurrent update", "transaction is aborted", "transaction conflict", "could not serialize")
 _TRANSIENT_REASONS = {"backendError", "internalError", "rateLimitExceeded", "jobBackendError",
-                      "jobInternalError", "jobRateLimitExceeded", "quotaExceeded", "resourcesExceeded"}  # fmt: skip
+                      "jobInternalError", "jobRateLimitExceeded", "quotaExceeded", "tableUnavailable"}  # fmt: skip
+_TERMINAL_REASONS = {"billingNotEnabled", "bytesBilledLimitExceeded", "notImplemented", "resourcesExceeded"}
 
 
 class Warehouse:
@@ -59,17 +61,17 @@ class Warehouse:
         `submit` starts the job under the id that it is given; `is_done` tells whether the effect
         (a staging table, a ledger row) exists. A job found running is waited for; one found
         finished counts only with its effect; otherwise the next id is tried.
-        Raises TransientError or TerminalError as the job's own error says.
+        Raises TransientError or TerminalError as the job's own error says, and as soon as it is not
+        known what became of a job.
         """
         for number in range(JOB_TRIES):
             with bigquery_errors():
                 job, is_new = self._start(f"{job_id}_{number}", submit)
-                failure = _wait(job)
+                failure = _failure(job)
             if failure is None and is_done():
                 return
-            if failure is not None and is_new:
-                with bigquery_errors():
-                    raise failure
+            if is_new:
+                raise _explained(failure, job.job_id)
         raise TerminalError(
             f"BigQuery job {job_id} had no effect {JOB_TRIES} times: clear the run from `extract`"
         )
@@ -114,7 +116,7 @@ class Warehouse:
 
     def row_count(self, table_id: str) -> int | None:
         """Return how many rows a table holds, None when there is no table."""
-        rows = self.rows(f"SELECT COUNT(*) AS n FROM `{table_id}`", absent_ok=True)
+        rows = self.rows(f"SELECT COUNT(*) AS n FROM {identifier(table_id)}", absent_ok=True)
         return int(rows[0]["n"]) if rows else None
 
     def create_staging(self, table_id: str, fields: tuple[Field, ...], *, as_is: bool = False) -> None:
@@ -143,21 +145,41 @@ class Warehouse:
 
         config = QueryJobConfig(
             query_parameters=[_parameter(name, value) for name, value in parameters.items()],
-            labels=self.target.labels,
+            labels=self.target.labels | _load_label(parameters),
         )
         if limit := self.target.destination.maximum_bytes_billed:
             config.maximum_bytes_billed = limit
         return config
 
 
-def _wait(job: QueryJob | LoadJob) -> Exception | None:
+def _load_label(parameters: Mapping[str, Any]) -> dict[str, str]:
+    load_id = parameters.get("load_id")
+    return {"etl_load_id": load_id} if load_id else {}
+
+
+def _failure(job: QueryJob | LoadJob) -> Exception | None:
+    """Wait for a job and return its own error; an error in asking for it is raised."""
     from google.api_core.exceptions import GoogleAPICallError
 
     try:
         job.result()
     except GoogleAPICallError as error:
+        if job.error_result is None:
+            job.reload()
+        if job.error_result is None:
+            raise
         return error
     return None
+
+
+def _explained(failure: Exception | None, job_id: str | None) -> EtlFactoryError:
+    if failure is None:
+        return TerminalError(
+            f"BigQuery job {job_id} succeeded, but its effect is not there: clear the run from `extract`"
+        )
+    error = classify(failure)
+    error.__cause__ = failure
+    return error
 
 
 def _parameter(name: str, value: Any) -> Any:
@@ -182,26 +204,34 @@ def _bigquery_type(value: Any) -> str:
 def bigquery_errors() -> Iterator[None]:
     """Turn google's exceptions into ours: the type says whether a retry will help."""
     from google.api_core.exceptions import GoogleAPICallError, RetryError
+    from google.auth.exceptions import GoogleAuthError, TransportError
+    from requests.exceptions import ConnectionError, Timeout
 
     try:
         yield
-    except EtlFactoryError:
-        raise
-    except RetryError as error:
+    except (RetryError, TransportError, ConnectionError, Timeout, TimeoutError) as error:
         raise TransientError(f"BigQuery does not answer: {error}") from error
+    except GoogleAuthError as error:
+        raise AccessDeniedError(
+            f"BigQuery cannot be asked, since no credentials could be had: {error}. Check the Google connection,"
+            " and that its identity may impersonate the tenant's `impersonate` (Service Account Token Creator)"
+        ) from error
     except GoogleAPICallError as error:
         raise classify(error) from error
 
 
 def classify(error: Any) -> EtlFactoryError:
-    """Map one google.api_core error to the class of ours that says what to do."""
+    """Map one google.api_core error to the class of ours that says what to do.
+
+    The reason comes before the code: the client gives 500 to every reason that it does not know.
+    """
     text = str(error.message or error)
     reasons = {item.get("reason") for item in error.errors or () if isinstance(item, Mapping)}
     if any(word in text.lower() for word in _CONFLICTS):
         return TransientError(
             f"BigQuery: another publish of this table won, this one will be retried: {text}"
         )
-    if error.code in (408, 429) or (error.code or 500) >= 500 or reasons & _TRANSIENT_REASONS:
+    if reasons & _TRANSIENT_REASONS or (_is_transient(error.code) and not reasons & _TERMINAL_REASONS):
         return TransientError(f"BigQuery is not available for the moment: {text}")
     if error.code in (401, 403):
         return AccessDeniedError(
@@ -210,4 +240,12 @@ def classify(error: Any) -> EtlFactoryError:
         )
     if error.code == 404:
         return NotFoundError(f"BigQuery: {text}")
+    if "bytesBilledLimitExceeded" in reasons:
+        return TerminalError(
+            f"BigQuery: {text}. Raise limits.maximum_bytes_billed in tenant.yaml, or read less"
+        )
     return TerminalError(f"BigQuery: {text}")
+
+
+def _is_transient(code: int | None) -> bool:
+    return code is None or code >= 500 or code in (408, 429)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from etl_factory.landing.manifest import Mode, Plan, PlannedObject, load_plan
+from etl_factory.warehouse.quoting import identifier
 
 if TYPE_CHECKING:
     from etl_factory.warehouse.client import Warehouse
@@ -78,9 +79,9 @@ class Ledger:
 
     def ensure(self) -> None:
         """Create the table with its head row, unless it exists."""
-        columns = ", ".join(f"CAST(NULL AS {type_}) AS `{name}`" for name, type_ in COLUMNS.items())
+        columns = ", ".join(f"CAST(NULL AS {type_}) AS {identifier(name)}" for name, type_ in COLUMNS.items())
         self.warehouse.query(
-            f"CREATE TABLE IF NOT EXISTS `{self.table}` AS SELECT * REPLACE ("
+            f"CREATE TABLE IF NOT EXISTS {identifier(self.table)} AS SELECT * REPLACE ("
             f"'head' AS kind, 0 AS version, 0 AS epoch) FROM (SELECT {columns})"
         )
 
@@ -131,7 +132,7 @@ class Ledger:
 
     def _rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run a SELECT over the ledger; a table that does not exist yet has no rows."""
-        return self.warehouse.rows(sql.format(f"`{self.table}`"), absent_ok=True, **parameters)
+        return self.warehouse.rows(sql.format(identifier(self.table)), absent_ok=True, **parameters)
 
 
 def _load_row(row: dict[str, Any]) -> LoadRow:
