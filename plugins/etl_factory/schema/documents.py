@@ -97,14 +97,11 @@ def _spell(value: Any) -> str | None:
     """Write a nested Arrow value as compact JSON, exact numbers included."""
     if value is None:
         return None
+    # Without an encoding, so that bytes reach `_spell_leaf` instead of being taken for text.
     return simplejson.dumps(
-        value,
-        use_decimal=True,
-        allow_nan=False,
-        default=_spell_leaf,
-        separators=(",", ":"),
+        value, use_decimal=True, allow_nan=False, encoding=None, default=_spell_leaf, separators=(",", ":"),
         ensure_ascii=False,
-    )
+    )  # fmt: skip
 
 
 def _spell_leaf(value: Any) -> str:
