@@ -67,8 +67,7 @@ class Recorder:
 
 def explain(error: BaseException) -> str:
     """Say what ended a task, without secrets; Airflow's own wrapping is left out."""
-    from airflow.providers.common.compat.sdk import redact
-    from airflow.sdk.exceptions import AirflowException
+    from airflow.providers.common.compat.sdk import AirflowException, redact
 
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"

@@ -15,7 +15,7 @@ from etl_factory.sources.base import Connection, Source
 @contextmanager
 def reached(resource: Resource) -> Iterator[Source]:
     """Yield the source of a resource, its connection looked up; what its clients raise becomes our errors."""
-    from airflow.sdk.exceptions import AirflowException
+    from airflow.providers.common.compat.sdk import AirflowException
     from google.api_core.exceptions import GoogleAPICallError, RetryError
     from google.auth.exceptions import GoogleAuthError
 

@@ -36,9 +36,8 @@ def resources_of(found: Iterable[Found], timezone: str) -> dict[str, dict[str, A
 
 def to_yaml(resources: dict[str, dict[str, Any]]) -> str:
     """Print resources as they stand in a source's file."""
-    text: str = yaml.safe_dump(
-        {"resources": resources}, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
-    )
+    document = {"resources": resources}
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
     return text.rstrip()
 
 
