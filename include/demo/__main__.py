@@ -30,7 +30,7 @@ DAGS = {
     "product_feed": "azure_blob",
 }
 TIMEOUT = 420
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class DemoFailed(Exception):
@@ -203,9 +203,13 @@ def check(source: str, name: str, airflow: Airflow, run_id: str, env: Mapping[st
 
 
 def quarantined(table: str) -> int:
-    """Count a resource's quarantined rows."""
+    """Count a resource's quarantined rows; of a file, only those of its latest version."""
     name = table.rsplit(".", 1)[-1]
     client = systems.bigquery_client("acme-analytics")
+    sql = f"SELECT uri, quarantined FROM raw_data_etl._loads__{name} WHERE kind = 'file' ORDER BY published_at"
+    files = {row["uri"]: row["quarantined"] for row in client.query_and_wait(sql)}
+    if files:
+        return int(sum(files.values()))
     rows = client.query_and_wait(f"SELECT COUNT(*) AS n FROM raw_data_etl._quarantine__{name}")
     return int(next(iter(rows))["n"])
 
@@ -217,8 +221,9 @@ def check_changes(second: list[dict[str, Any]], expected: Mapping[tuple[str, str
         wanted = expected.get((row["source"], row["resource"]))
         if wanted is not None:
             mark = "[green]exactly[/]" if wanted == row["arrived"] else "[bold red]WRONG[/]"
+            name = f"{row['source']}.{row['resource']}"
             console.print(
-                f"  {row['source']}.{row['resource']:16} changed {wanted:6}   arrived {row['arrived']:6}  {mark}"
+                f"  {name:30} changed {wanted:6}   arrived {row['arrived']:6}  {mark}"
             )
     wrong = [r for r in second if expected.get((r["source"], r["resource"]), r["arrived"]) != r["arrived"]]
     if wrong:
@@ -227,7 +232,9 @@ def check_changes(second: list[dict[str, Any]], expected: Mapping[tuple[str, str
 
 def as_table(rows: list[dict[str, Any]]) -> Table:
     """Draw the result."""
-    table = Table("tenant", "source", "type", "resource", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    for title in ("tenant", "source", "type", "resource"):
+        table.add_column(title, overflow="fold")
     for title in ("rows at source", "published", "quarantined", "seconds"):
         table.add_column(title, justify="right")
     for row in rows:

@@ -23,7 +23,7 @@ def resolve(conn_id: str) -> Connection:
     Raises AccessDeniedError (denied), NotFoundError (no such secret, variable or connection),
     TerminalError (unreadable) or TransientError (Secret Manager does not answer).
     """
-    from airflow.exceptions import AirflowNotFoundException
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
     from airflow.sdk import BaseHook
 
     try:

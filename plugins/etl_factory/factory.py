@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, TaskGroup
+from airflow.sdk import DAG, Asset, Param, TaskGroup
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from etl_factory import description
 from etl_factory.config.loading import BrokenFile

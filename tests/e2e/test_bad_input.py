@@ -35,7 +35,7 @@ def test_empty_table_is_published_empty(failed: dict[str, tuple[str, str]]) -> N
 
 def test_header_without_rows_is_recorded_as_loaded(failed: dict[str, tuple[str, str]]) -> None:
     client = systems.clients.bigquery_client("bad-project")
-    sql = "SELECT uri, rows_read FROM raw_etl._loads__nothing__only_header WHERE kind = 'file'"
+    sql = "SELECT uri, `rows` FROM raw_etl._loads__nothing__only_header WHERE kind = 'file'"
     assert [tuple(row.values()) for row in client.query_and_wait(sql)] == [
         ("s3://e2e-files/nothing/header.csv", 0)
     ]
