@@ -76,7 +76,8 @@ def cast_column(array: pa.Array, declared: pa.DataType, field: Field) -> Parsed:
         raise _no_cast(array, field)
     array, bad = _readable(array, field)
     bad = either(bad, _off_calendar(array))
-    values, unfit = _cast(array, declared, field)
+    # JSON of a database or of a JSON file has been through a parser; the bytes of a Parquet file may be anything.
+    values, unfit = _cast(array, field, trusted=is_json(declared) and kind == "text")
     bad = either(either(bad, unfit), _off_calendar(values))
     return (values if bad is None else pc.if_else(bad, pa.scalar(None, values.type), values)), bad
 
@@ -115,13 +116,13 @@ def _readable(array: pa.Array, field: Field) -> Parsed:
     return where_possible(array.cast(pa.binary()), lambda part: part.cast(pa.string()))
 
 
-def _cast(array: pa.Array, declared: pa.DataType, field: Field) -> Parsed:
+def _cast(array: pa.Array, field: Field, *, trusted: bool) -> Parsed:
     if t.is_nested(array.type):
         text, lost = documents.spell(array)
         values, inexact = _from_text(text, field, trusted=True)
         return values, either(lost, inexact)
     if is_text(array.type):
-        return _from_text(array, field, trusted=is_json(declared))
+        return _from_text(array, field, trusted=trusted)
     if field.type in _BY_TEXT.get(kind_of(array.type), ()):
         return _from_text(_spelt(array), field, trusted=False)
     values, bad = where_possible(array, _arrow_cast(array.type, field))
