@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from etl_factory.errors import StaleError
 from etl_factory.windows import Window
 
 Mode = Literal["live", "backfill", "full_refresh"]
@@ -110,7 +113,7 @@ class Manifest:
 
 def dumps(document: Manifest | Plan) -> str:
     """Encode a manifest or plan as JSON text."""
-    return json.dumps(asdict(document), default=_encode, sort_keys=True, ensure_ascii=False)
+    return json.dumps(asdict(document), default=_encode, sort_keys=True)
 
 
 def _encode(value: Any) -> Any:
@@ -118,13 +121,29 @@ def _encode(value: Any) -> Any:
 
 
 def load_plan(text: str) -> Plan:
-    """Decode what `dumps` gave for a plan."""
-    return _plan(json.loads(text))
+    """Decode what `dumps` gave for a plan; raises StaleError for anything else."""
+    with _decoding("plan"):
+        return _plan(json.loads(text))
 
 
 def load_manifest(text: str) -> Manifest:
-    """Decode what `dumps` gave for a manifest."""
-    document = json.loads(text)
+    """Decode what `dumps` gave for a manifest; raises StaleError for anything else."""
+    with _decoding("manifest"):
+        return _manifest(json.loads(text))
+
+
+@contextmanager
+def _decoding(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StaleError(
+            f"this run's {what} is not one of this version of ETL Factory ({type(error).__name__}: {error}):"
+            " clear the run from `extract`"
+        ) from error
+
+
+def _manifest(document: dict[str, Any]) -> Manifest:
     return Manifest(
         **{
             **document,

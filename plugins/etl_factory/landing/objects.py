@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from etl_factory.errors import NotFoundError, StaleError
+from etl_factory.errors import (
+    AccessDeniedError,
+    EtlFactoryError,
+    NotFoundError,
+    StaleError,
+    TerminalError,
+    TransientError,
+)
 from etl_factory.landing.manifest import Part
 
 if TYPE_CHECKING:
@@ -35,77 +43,156 @@ class Landing:
         return self.client.bucket(bucket).blob(name, chunk_size=CHUNK_BYTES, generation=generation)
 
     def write_text(self, uri: str, text: str) -> bool:
-        """Create `uri` with `text`; return False, changing nothing, when it exists already."""
-        from google.api_core.exceptions import NotFound, PreconditionFailed
+        """Create `uri` with `text`; return False, changing nothing, when it exists with another text.
 
-        try:
-            self.blob(uri).upload_from_string(
-                text.encode(), content_type="application/json", if_generation_match=0
-            )
-        except PreconditionFailed:
-            return False
-        except NotFound as error:
-            raise NotFoundError(_no_bucket(uri)) from error
+        The same text is taken for our own: a write whose answer was lost is tried again by the client.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        with landing_errors(uri):
+            try:
+                self.blob(uri).upload_from_string(
+                    text.encode(), content_type="application/json", if_generation_match=0
+                )
+            except PreconditionFailed:
+                return self.read_text(uri) == text
         return True
 
     def read_text(self, uri: str) -> str | None:
         """Return the object's text, or None when there is no such object."""
         from google.api_core.exceptions import NotFound
 
-        try:
-            return str(self.blob(uri).download_as_bytes().decode())
-        except NotFound:
-            return None
+        with landing_errors(uri):
+            try:
+                return str(self.blob(uri).download_as_bytes().decode())
+            except NotFound:
+                return None
 
     @contextmanager
     def create(self, uri: str, content_type: str = "application/octet-stream") -> Iterator[IO[bytes]]:
         """Stream bytes into a new object, which exists only once the block ends without an error."""
-        from google.api_core.exceptions import NotFound
-
-        stream = self.blob(uri).open(
-            "wb", content_type=content_type, if_generation_match=0, ignore_flush=True
-        )
+        upload = _Upload(self.blob(uri), uri, content_type)
         try:
-            yield stream
+            yield cast("IO[bytes]", upload)
         except BaseException:
-            stream.terminate() if hasattr(stream, "terminate") else None
+            upload.abandon()
             raise
-        try:
-            stream.close()
-        except NotFound as error:
-            raise NotFoundError(_no_bucket(uri)) from error
+        upload.commit()
 
     def stat(self, uri: str) -> Part:
         """Describe an existing object; raises StaleError when it is gone."""
         bucket, name = split_uri(uri)
-        blob = self.client.bucket(bucket).get_blob(name)
+        with landing_errors(uri):
+            blob = self.client.bucket(bucket).get_blob(name)
         if blob is None:
             raise StaleError(f"landing object {uri} is gone: clear the run from `extract`")
         return Part(uri=uri, generation=int(blob.generation), size=int(blob.size), md5=blob.md5_hash or "")
 
     def open(self, part: Part) -> IO[bytes]:
-        """Read an object at exactly its pinned generation; raises StaleError when that is gone."""
+        """Read an object at exactly its pinned generation.
+
+        Raises StaleError when that is gone, or is not the content that the manifest lists.
+        """
+        from google.api_core.exceptions import NotFound
+
         blob = self.blob(part.uri, part.generation)
-        if not blob.exists():
-            raise StaleError(f"landing object {part.uri} is gone or changed: clear the run from `extract`")
+        with landing_errors(part.uri):
+            try:
+                blob.reload()
+            except NotFound as error:
+                raise StaleError(
+                    f"landing object {part.uri} is gone or changed: clear the run from `extract`"
+                ) from error
+        held = (int(blob.size), blob.md5_hash or "")
+        if held != (part.size, part.md5):
+            raise StaleError(
+                f"landing object {part.uri} has {held[0]} bytes with checksum {held[1]}, but its manifest says"
+                f" {part.size} bytes with checksum {part.md5}: clear the run from `extract`"
+            )
         stream: IO[bytes] = blob.open("rb", chunk_size=CHUNK_BYTES)
         return stream
 
     def list(self, prefix: str) -> Iterator[str]:
         """List the addresses under `prefix`."""
         bucket, name = split_uri(prefix)
-        for blob in self.client.list_blobs(bucket, prefix=name):
-            yield f"gs://{bucket}/{blob.name}"
+        with landing_errors(prefix):
+            for blob in self.client.list_blobs(bucket, prefix=name):
+                yield f"gs://{bucket}/{blob.name}"
 
     def delete(self, uri: str) -> None:
         """Delete one object; one that is gone already is fine."""
         from google.api_core.exceptions import NotFound
 
-        try:
+        with landing_errors(uri), suppress(NotFound):
             self.blob(uri).delete()
-        except NotFound:
-            return
 
 
-def _no_bucket(uri: str) -> str:
-    return f"landing bucket gs://{split_uri(uri)[0]} does not exist: create it, or correct `landing` in tenant.yaml"
+class _Upload(io.BufferedIOBase):
+    """A new object in the making: closing it, or losing it, never makes it exist; `commit` alone does."""
+
+    def __init__(self, blob: Blob, uri: str, content_type: str) -> None:
+        self.uri = uri
+        self._writer: Any = blob.open(
+            "wb", content_type=content_type, if_generation_match=0, ignore_flush=True
+        )
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        with landing_errors(self.uri):
+            return int(self._writer.write(data))
+
+    def tell(self) -> int:
+        return int(self._writer.tell())
+
+    def commit(self) -> None:
+        with landing_errors(self.uri):
+            self._writer.close()
+        self.close()
+
+    def abandon(self) -> None:
+        from requests.exceptions import RequestException
+
+        self.close()
+        with suppress(RequestException):  # what is left of it expires by itself
+            self._writer.terminate()
+
+
+@contextmanager
+def landing_errors(uri: str) -> Iterator[None]:
+    """Turn google's exceptions about a landing object into ours, each with what to do."""
+    from google.api_core.exceptions import GoogleAPICallError, RetryError, from_http_response
+    from google.auth.exceptions import GoogleAuthError, TransportError
+    from google.cloud.storage.exceptions import InvalidResponse
+    from requests.exceptions import ConnectionError, Timeout
+
+    try:
+        yield
+    except (RetryError, TransportError, ConnectionError, Timeout) as error:
+        raise TransientError(f"Cloud Storage does not answer for {uri}: {error}") from error
+    except GoogleAuthError as error:
+        raise AccessDeniedError(
+            f"Cloud Storage cannot be asked for {uri}, since no credentials could be had: {error}. Check the"
+            " Google connection, and that its identity may impersonate the tenant's `impersonate`"
+        ) from error
+    except InvalidResponse as error:
+        answer: Any = from_http_response(error.response)  # type: ignore[no-untyped-call]  # not annotated
+        raise _explained(uri, answer) from error
+    except GoogleAPICallError as error:
+        raise _explained(uri, error) from error
+
+
+def _explained(uri: str, error: Any) -> EtlFactoryError:
+    bucket = f"landing bucket gs://{split_uri(uri)[0]}"
+    if error.code == 404:
+        return NotFoundError(f"{bucket} does not exist: create it, or correct `landing` in tenant.yaml")
+    if error.code in (401, 403):
+        return AccessDeniedError(
+            f"{bucket} refused {uri}: {error.message}. Grant the identity of this DAG Storage Object Admin on it"
+        )
+    if error.code == 412:
+        return StaleError(f"{uri} exists already: another process uses this attempt's name")
+    if error.code in (408, 429) or (error.code or 500) >= 500:
+        return TransientError(f"Cloud Storage is not available for {uri} at the moment: {error.message}")
+    return TerminalError(f"Cloud Storage refused {uri}: {error.message}")

@@ -75,14 +75,27 @@ class PartWriter:
         self.parts.append(replace(self.landing.stat(self._uri()), rows=self._rows))
         self._rows = 0
 
+    def _abandon(self, error: BaseException) -> None:
+        """Leave no part behind that was not closed, whatever went wrong in the block or in closing it."""
+        if self._open is None:
+            return
+        stack, _, writer = self._open
+        self._open = None
+        writer.is_open = False  # else it would write its footer when it is collected
+        stack.__exit__(type(error), error, error.__traceback__)
+
     def __enter__(self) -> PartWriter:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
+        if error is not None:
+            self._abandon(error)
+            return
+        try:
             self._flush()
             self._finish()
-        elif self._open is not None:
-            self._open[0].__exit__(kind, error, trace)
+        except BaseException as failure:
+            self._abandon(failure)
+            raise

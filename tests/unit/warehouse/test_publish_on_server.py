@@ -1,0 +1,215 @@
+"""The publish script and the ledger on the local BigQuery: what becomes of rows, and who wins a race."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from etl_factory.errors import TerminalError
+from etl_factory.landing.manifest import Plan, dumps
+from etl_factory.schema.types import Field
+from etl_factory.warehouse.client import Warehouse
+from etl_factory.warehouse.ddl import create_quarantine, ddl
+from etl_factory.warehouse.ledger import Head, Ledger, LoadRow
+from etl_factory.warehouse.publication import Publication, StagedColumn
+from etl_factory.warehouse.sql import MOVED, TOO_MANY_BAD, script
+from etl_factory.warehouse.target import Destination, Target
+
+pytestmark = pytest.mark.stack
+FIELDS = (Field("id", "INT64"), Field("at", "TIMESTAMP"), Field("name", "STRING"), Field("doc", "JSON"))
+EARLY, LATE = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC)
+
+
+class Shop:
+    """One resource with its tables, and a publish of rows that a test gives as SQL tuples."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse, self.target, self.ledger = warehouse, warehouse.target, Ledger(warehouse)
+        warehouse.ensure_datasets()
+        self.ledger.ensure()
+        self.ledger.ensure()
+        create = {"op": "create", "fields": [field.to_json() for field in FIELDS], "partition_by": "at"}
+        warehouse.query(ddl(self.target.table_id, create))
+        warehouse.query(create_quarantine(self.target.quarantine_id))
+
+    def publish(self, number: int, rows: list[str], changes: dict[str, Any], **values: Any) -> dict[str, int]:
+        """Publish rows as load `number`, and return what the ledger counted, zeros left out."""
+        load_id = f"ld_{number}"
+        staging = self.target.staging_id(load_id, "load-1-0")
+        fields = (*FIELDS, Field("_etl_source_uri", "STRING"), Field("_etl_record", "INT64"))
+        self.warehouse.create_staging(staging, fields)
+        padded = [row[:-1] + (", NULL, NULL)" if row.count(", ") == 3 else ")") for row in rows]
+        self.warehouse.query(f"INSERT INTO `{staging}` VALUES {', '.join(padded)}")
+        publication = replace(self._publication(staging), **changes)
+        self.warehouse.query(script(publication), self._parameters(load_id, len(rows), values))
+        return self.counts(load_id)
+
+    def counts(self, load_id: str) -> dict[str, int]:
+        row = self.ledger.load(load_id, "load-1-0")
+        assert isinstance(row, LoadRow)
+        assert sum(row.counts.values()) - row.counts["deleted"] == row.rows_staged
+        return {name: count for name, count in row.counts.items() if count}
+
+    def names(self) -> list[str]:
+        rows = self.warehouse.rows(f"SELECT name FROM `{self.target.table_id}` ORDER BY name")
+        return [row["name"] for row in rows]
+
+    def _publication(self, staging: str) -> Publication:
+        return Publication(
+            table=self.target.table_id,
+            ledger=self.target.ledger_id,
+            quarantine=self.target.quarantine_id,
+            staging=staging,
+            quarantine_staging="",
+            strategy="append",
+            columns=tuple(StagedColumn(field, field.name, field.staged_type) for field in FIELDS),
+        )
+
+    def _parameters(self, load_id: str, staged: int, values: dict[str, Any]) -> dict[str, Any]:
+        plan = Plan(load_id, "live", 0, None)
+        return {
+            "expected": self.ledger.head().version, "epoch": 0, "watermark": "w", "snapshot_at": LATE,
+            "loaded_at": LATE, "load_id": load_id, "attempt": "load-1-0", "run_id": "r", "mode": "live",
+            "plan": dumps(plan), "resource": "orders", "rows_read": staged, "rows_staged": staged,
+            "rows_quarantined": 0, "most_bad": 0, "bytes": 1, "spec_digest": "d", "schema_changes": "[]", **values,
+        }  # fmt: skip
+
+
+@pytest.fixture
+def shop(stack: dict[str, str]) -> Iterator[Shop]:
+    """Make a resource in datasets of its own."""
+    client = bigquery.Client("acme-analytics", AnonymousCredentials())
+    dataset = f"unit_{uuid.uuid4().hex[:8]}"
+    destination = Destination("acme-analytics", "EU", dataset, "gs://acme-landing")
+    yield Shop(Warehouse(client, Target("acme", "shop_db", "orders", "orders", destination)))
+    for name in (dataset, f"{dataset}_etl"):
+        client.delete_dataset(name, delete_contents=True, not_found_ok=True)
+
+
+MERGE: dict[str, Any] = {"strategy": "merge", "keys": ("id",), "cursor": "at"}
+FILES: dict[str, Any] = {"strategy": "append_files", "is_file": True}
+
+
+def of_file(version: str, modified: datetime, rows: int) -> dict[str, Any]:
+    """Return the parameters of a load of one file."""
+    return {"uris": ("s3://b/a'.csv",), "versions": (version,), "sizes": (1,), "modified": (modified,),
+            "file_rows": (rows,), "file_quarantined": (0,)}  # fmt: skip
+
+
+def test_a_key_is_kept_once_and_the_later_cursor_wins(shop: Shop) -> None:
+    first = ["(1, TIMESTAMP '2025-01-01', 'old', NULL)", "(1, TIMESTAMP '2025-01-02', 'new', '{\"a\": 1}')"]
+
+    assert shop.publish(1, first, MERGE) == {"inserted": 1, "superseded": 1}
+    assert shop.publish(2, first, MERGE) == {"unchanged": 1, "superseded": 1}
+    assert shop.publish(3, ["(1, TIMESTAMP '2025-01-01', 'late', NULL)"], MERGE) == {"superseded": 1}
+    assert shop.publish(4, ["(1, TIMESTAMP '2025-01-03', 'moved', NULL)"], MERGE) == {"updated": 1}
+    assert shop.names() == ["moved"]
+
+
+def test_equal_cursors_go_to_the_later_snapshot(shop: Shop) -> None:
+    row = "(1, TIMESTAMP '2025-01-01', '{}', NULL)"
+    shop.publish(1, [row.format("first")], MERGE)
+
+    assert shop.publish(2, [row.format("older")], MERGE, snapshot_at=EARLY) == {"superseded": 1}
+    assert shop.publish(3, [row.format("again")], MERGE) == {"updated": 1}
+    assert shop.names() == ["again"]
+
+
+def test_null_keys_are_quarantined_as_far_as_allowed(shop: Shop) -> None:
+    rows = ["(NULL, TIMESTAMP '2025-01-01', 'a', NULL)", "(2, NULL, 'b', NULL)"]
+
+    with pytest.raises(TerminalError, match=TOO_MANY_BAD):
+        shop.publish(1, rows, MERGE)
+    assert (shop.names(), shop.ledger.head()) == ([], Head())
+
+    assert shop.publish(2, rows, MERGE, most_bad=1) == {"inserted": 1, "quarantined": 1}
+    kept = shop.warehouse.rows(f"SELECT load_id, `column`, reason FROM `{shop.target.quarantine_id}`")
+    assert kept == [{"load_id": "ld_2", "column": "id", "reason": "the primary key is NULL"}]
+
+
+def test_a_key_that_is_published_twice_already_is_named_as_that(shop: Shop) -> None:
+    shop.publish(1, ["(1, NULL, 'a', NULL)", "(1, NULL, 'b', NULL)"], {})
+
+    with pytest.raises(TerminalError, match="the published table holds a primary key more than once"):
+        shop.publish(2, ["(1, TIMESTAMP '2025-01-01', 'c', NULL)"], MERGE)
+
+
+def test_without_a_key_every_version_is_kept_as_often_as_it_was_read(shop: Shop) -> None:
+    twice = ["(1, NULL, 'a', NULL)", "(1, NULL, 'a', NULL)"]
+
+    assert shop.publish(1, twice, {}) == {"inserted": 2}
+    assert shop.publish(2, [*twice, "(1, NULL, 'a|b', NULL)"], {}) == {"inserted": 1, "unchanged": 2}
+    assert shop.publish(3, [twice[0], "(1, NULL, NULL, NULL)"], {}) == {"inserted": 1, "unchanged": 1}
+
+
+def test_a_file_is_replaced_by_its_newer_version_only(shop: Shop) -> None:
+    row = "(1, NULL, '{}', NULL, 's3://b/a\\'.csv', 1)"
+    assert shop.publish(1, [row.format("first")], FILES, **of_file("1", EARLY, 1)) == {"inserted": 1}
+    assert shop.publish(2, [row.format("newer")], FILES, **of_file("2", LATE, 1)) == {
+        "inserted": 1,
+        "deleted": 1,
+    }
+    assert shop.publish(3, [row.format("stale")], FILES, **of_file("1", EARLY, 1)) == {"superseded": 1}
+    assert shop.names() == ["newer"]
+    assert shop.ledger.loaded_objects() == {("s3://b/a'.csv", "1"), ("s3://b/a'.csv", "2")}
+
+    plan = shop.ledger.plan("ld_2")
+    assert plan is not None
+    assert [(item.uri, item.version, item.modified) for item in plan.objects] == [
+        ("s3://b/a'.csv", "2", LATE.isoformat())
+    ]
+
+
+def test_files_with_a_key_merge_by_their_time(shop: Shop) -> None:
+    row = "(1, NULL, '{}', NULL, 's3://b/a\\'.csv', 1)"
+    keyed = {**FILES, "strategy": "merge", "keys": ("id",)}
+    assert shop.publish(1, [row.format("first")], keyed, **of_file("2", LATE, 1)) == {"inserted": 1}
+    assert shop.publish(2, [row.format("stale")], keyed, **of_file("1", EARLY, 1)) == {"superseded": 1}
+    assert shop.publish(3, [row.format("again")], keyed, **of_file("3", LATE, 1)) == {"updated": 1}
+
+
+def test_a_catalog_replaces_unless_it_shrinks_too_much(shop: Shop) -> None:
+    catalog = {"strategy": "replace", "checks_shrink": True}
+    ten = [f"({n}, NULL, '{n}', NULL)" for n in range(10)]
+    assert shop.publish(1, ten, catalog, least_ratio=0.5) == {"inserted": 10}
+
+    with pytest.raises(TerminalError, match="etl-factory: shrunk"):
+        shop.publish(2, ten[:2], catalog, least_ratio=1 - 0.7)
+    assert len(shop.names()) == 10
+
+    assert shop.publish(3, ten[:3], catalog, least_ratio=1 - 0.7) == {"inserted": 3, "deleted": 10}
+
+
+def test_the_second_of_two_publishes_of_one_version_changes_nothing(shop: Shop) -> None:
+    shop.publish(1, ["(1, NULL, 'a', NULL)"], {})
+    head = shop.ledger.head()
+
+    with pytest.raises(TerminalError, match=MOVED):
+        shop.publish(2, ["(2, NULL, 'b', NULL)"], {}, expected=0)
+
+    assert (head.version, head.watermark, head.snapshot_at) == (1, "w", LATE)
+    assert shop.ledger.head() == head
+    assert shop.names() == ["a"]
+    assert shop.ledger.load("ld_2", "load-1-0") is None
+
+
+def test_lost_rows_are_noticed_and_nothing_is_published(shop: Shop) -> None:
+    with pytest.raises(TerminalError, match="etl-factory: unbalanced, staged rows"):
+        shop.publish(1, ["(1, NULL, 'a', NULL)"], {}, rows_staged=2)
+    with pytest.raises(TerminalError, match="etl-factory: unbalanced, quarantined rows"):
+        shop.publish(2, ["(1, NULL, 'a', NULL)"], {}, rows_quarantined=1, most_bad=1)
+
+    assert (shop.names(), shop.ledger.head()) == ([], Head())
+
+
+def test_a_json_null_is_a_change_from_nothing(shop: Shop) -> None:
+    shop.publish(1, ["(1, NULL, 'a', NULL)"], MERGE)
+
+    assert shop.publish(2, ["(1, NULL, 'a', 'null')"], MERGE) == {"updated": 1}
