@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +15,12 @@ import simplejson
 
 from etl_factory.errors import TerminalError
 from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.sources.formats._json_text import Parser, Window
 from etl_factory.sources.formats.base import BATCH_ROWS, Format, damaged_file_errors, decompressed, is_utf8
 from etl_factory.sources.formats.lattice import ColumnGuess
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
 BATCH_CHARACTERS = 32 * 1024 * 1024
-LONGEST_ELEMENT = 64 * 1024 * 1024
-_STRETCH = 64 * 1024
-_BLANKS = re.compile(r"[ \t\r\n]*")
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
 _ENCODER = simplejson.JSONEncoder(
     use_decimal=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False
@@ -103,14 +100,14 @@ class JsonLines(Json):
 
     def records(self, text: IO[str]) -> Iterator[Record]:
         """Parse line by line."""
-        parser = _Parser()
+        parser = Parser()
         for number, line in enumerate(text, 1):
             raw = line.strip(" \t\r\n")
             if raw:
                 yield _line(parser, number, raw)
 
 
-def _line(parser: _Parser, number: int, raw: str) -> Record:
+def _line(parser: Parser, number: int, raw: str) -> Record:
     try:
         value, end = parser.parse(raw, 0)
     except RecursionError:
@@ -131,7 +128,7 @@ class JsonArray(Json):
 
     def records(self, text: IO[str]) -> Iterator[Record]:
         """Parse element by element."""
-        window, number = _Window(text), 0
+        window, number = Window(text), 0
         if not window.peek():
             return
         self._open(window)
@@ -148,7 +145,7 @@ class JsonArray(Json):
         if window.peek():
             raise _no_array(number, f"{window.peek()!r} after the end of the array")
 
-    def _open(self, window: _Window) -> None:
+    def _open(self, window: Window) -> None:
         head = window.peek()
         if head != "[":
             raise TerminalError(
@@ -157,7 +154,7 @@ class JsonArray(Json):
             )
         window.take(1)
 
-    def _element(self, window: _Window, number: int) -> Record:
+    def _element(self, window: Window, number: int) -> Record:
         window.peek()
         try:
             value, raw = window.value()
@@ -175,78 +172,7 @@ def _no_array(number: int, reason: str) -> TerminalError:
     )
 
 
-class _Parser:
-    """Parses one JSON value at a time; `problem` says what of it Python's types cannot show."""
-
-    def __init__(self) -> None:
-        self.problem = ""
-        self.strict, self.lenient = (
-            simplejson.JSONDecoder(
-                parse_float=Decimal, parse_int=parse_int, object_pairs_hook=self._object, allow_nan=False
-            )
-            for parse_int in (int, str)
-        )
-
-    def parse(self, text: str, at: int) -> tuple[Any, int]:
-        """Return the value that begins at `at`, and where it ends."""
-        self.problem = ""
-        try:
-            return self.strict.raw_decode(text, at)
-        except simplejson.JSONDecodeError:
-            raise
-        except ValueError:
-            found = self.lenient.raw_decode(text, at)
-            self.problem = "a whole number of thousands of digits"
-            return found
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            self.problem = "a key stands twice in one object"
-        return found
-
-
-class _Window:
-    """The stretch of a text that is being parsed."""
-
-    def __init__(self, text: IO[str]) -> None:
-        self.text, self.parser = text, _Parser()
-        self.held, self.at = "", 0
-
-    def peek(self) -> str:
-        """Return the next character that is no blank, and the empty string at the end."""
-        while True:
-            blanks = _BLANKS.match(self.held, self.at)
-            self.at = blanks.end() if blanks else self.at
-            if self.at < len(self.held) or not self._more():
-                return self.held[self.at : self.at + 1]
-
-    def take(self, count: int) -> None:
-        """Go on by some characters."""
-        self.at += count
-
-    def value(self) -> tuple[Any, str]:
-        """Take one JSON value; returns it with its text."""
-        while True:
-            try:
-                value, end = self.parser.parse(self.held, self.at)
-            except simplejson.JSONDecodeError:
-                if len(self.held) - self.at > LONGEST_ELEMENT or not self._more():
-                    raise
-                continue
-            # A number at the very end of the stretch may go on in the next.
-            if end < len(self.held) or not self._more():
-                raw, self.at = self.held[self.at : end], end
-                return value, raw
-
-    def _more(self) -> bool:
-        fresh = self.text.read(max(_STRETCH, len(self.held) - self.at))
-        if fresh:
-            self.held, self.at = self.held[self.at :] + fresh, 0
-        return bool(fresh)
-
-
-def _record(number: int, value: Any, raw: str, parser: _Parser) -> Record:
+def _record(number: int, value: Any, raw: str, parser: Parser) -> Record:
     """Judge one parsed value."""
     if not isinstance(value, dict):
         return Record(
@@ -272,7 +198,9 @@ def _spell(value: Any) -> str | None:
         return json.encoder.encode_basestring(value)
     if isinstance(value, Decimal):
         return format(value, "f") if -40 < value.adjusted() < 40 else str(value)
-    return None if value is None else _ENCODER.encode(value)
+    if isinstance(value, dict | list):
+        return _ENCODER.encode(value)
+    return None if value is None else str(value).lower()
 
 
 def _printable(text: str) -> str:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from etl_factory.errors import TerminalError
 from etl_factory.schema.contract import Contract
 from etl_factory.schema.sanitize import Wanted, clean, plan_cleaning
+from etl_factory.schema.types import Field
+from etl_factory.sources.formats import _json_text
 from etl_factory.sources.formats import json as json_format
 from etl_factory.sources.formats.json import Json, JsonArray, JsonLines
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
@@ -268,11 +270,7 @@ def test_a_guess_is_the_same_however_records_are_cut(
 
 def staged(data: bytes, published: str | None = None) -> list[Any]:
     reader = lines()
-    held = None
-    if published:
-        from etl_factory.schema.types import Field
-
-        held = (Field("a", published),)
+    held = (Field("a", published),) if published else None
     schema = reader.infer(io.BytesIO(data))
     cleaning, _ = plan_cleaning(schema, Wanted(), held, Contract("t"), is_file=True, is_text=True)
     done = [clean(batch, cleaning, "u") for batch in reader.read(io.BytesIO(data))]
@@ -300,14 +298,14 @@ def test_chunks_are_bounded_by_characters_too(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_elements_longer_than_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_format, "_STRETCH", 3)
+    monkeypatch.setattr(_json_text, "STRETCH", 3)
     values = [{"a": 12345, "b": "x" * 50}, {"a": -1, "b": "[]{}"}, {}]
     rows = rows_of(array(), json.dumps(values, indent=3).encode())
     assert rows == [{"a": "12345", "b": f'"{"x" * 50}"'}, {"a": "-1", "b": '"[]{}"'}, {"a": None, "b": None}]
 
 
 def test_numbers_cut_by_the_window_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_format, "_STRETCH", 1)
+    monkeypatch.setattr(_json_text, "STRETCH", 1)
     assert counted(array(), b"[12345,67]")[1] == [
         (1, None, "a number where an object was expected"),
         (2, None, "a number where an object was expected"),
@@ -315,7 +313,7 @@ def test_numbers_cut_by_the_window_are_whole(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_element_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_format, "LONGEST_ELEMENT", 1000)
+    monkeypatch.setattr(_json_text, "LONGEST_ELEMENT", 1000)
     data = io.BytesIO(b'[{"a":"' + b"x" * 1_000_000)
     with pytest.raises(TerminalError, match="after element 0: Unterminated string"):
         list(array().read(data))

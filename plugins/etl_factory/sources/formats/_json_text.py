@@ -1,0 +1,84 @@
+"""Cuts a text into JSON values, one at a time, with memory for one value."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import IO, Any
+
+import simplejson
+
+LONGEST_ELEMENT = 64 * 1024 * 1024
+STRETCH = 64 * 1024
+_BLANKS = re.compile(r"[ \t\r\n]*")
+
+
+class Parser:
+    """Parses one JSON value at a time; `problem` says what of it Python's types cannot show."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.strict, self.lenient = (
+            simplejson.JSONDecoder(
+                parse_float=Decimal, parse_int=parse_int, object_pairs_hook=self._object, allow_nan=False
+            )
+            for parse_int in (int, str)
+        )
+
+    def parse(self, text: str, at: int) -> tuple[Any, int]:
+        """Return the value that begins at `at`, and where it ends."""
+        self.problem = ""
+        try:
+            return self.strict.raw_decode(text, at)
+        except simplejson.JSONDecodeError:
+            raise
+        except ValueError:
+            found = self.lenient.raw_decode(text, at)
+            self.problem = "a whole number of thousands of digits"
+            return found
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            self.problem = "a key stands twice in one object"
+        return found
+
+
+class Window:
+    """The stretch of a text that is being parsed."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self.text, self.parser = text, Parser()
+        self.held, self.at = "", 0
+
+    def peek(self) -> str:
+        """Return the next character that is no blank, and the empty string at the end."""
+        while True:
+            blanks = _BLANKS.match(self.held, self.at)
+            self.at = blanks.end() if blanks else self.at
+            if self.at < len(self.held) or not self._more():
+                return self.held[self.at : self.at + 1]
+
+    def take(self, count: int) -> None:
+        """Go on by some characters."""
+        self.at += count
+
+    def value(self) -> tuple[Any, str]:
+        """Take one JSON value; returns it with its text."""
+        while True:
+            try:
+                value, end = self.parser.parse(self.held, self.at)
+            except simplejson.JSONDecodeError:
+                if len(self.held) - self.at > LONGEST_ELEMENT or not self._more():
+                    raise
+                continue
+            # A number at the very end of the stretch may go on in the next.
+            if end < len(self.held) or not self._more():
+                raw, self.at = self.held[self.at : end], end
+                return value, raw
+
+    def _more(self) -> bool:
+        fresh = self.text.read(max(STRETCH, len(self.held) - self.at))
+        if fresh:
+            self.held, self.at = self.held[self.at :] + fresh, 0
+        return bool(fresh)
