@@ -206,7 +206,9 @@ def quarantined(table: str) -> int:
     """Count a resource's quarantined rows; of a file, only those of its latest version."""
     name = table.rsplit(".", 1)[-1]
     client = systems.bigquery_client("acme-analytics")
-    sql = f"SELECT uri, quarantined FROM raw_data_etl._loads__{name} WHERE kind = 'file' ORDER BY published_at"
+    sql = (
+        f"SELECT uri, quarantined FROM raw_data_etl._loads__{name} WHERE kind = 'file' ORDER BY published_at"
+    )
     files = {row["uri"]: row["quarantined"] for row in client.query_and_wait(sql)}
     if files:
         return int(sum(files.values()))
@@ -222,9 +224,7 @@ def check_changes(second: list[dict[str, Any]], expected: Mapping[tuple[str, str
         if wanted is not None:
             mark = "[green]exactly[/]" if wanted == row["arrived"] else "[bold red]WRONG[/]"
             name = f"{row['source']}.{row['resource']}"
-            console.print(
-                f"  {name:30} changed {wanted:6}   arrived {row['arrived']:6}  {mark}"
-            )
+            console.print(f"  {name:30} changed {wanted:6}   arrived {row['arrived']:6}  {mark}")
     wrong = [r for r in second if expected.get((r["source"], r["resource"]), r["arrived"]) != r["arrived"]]
     if wrong:
         raise DemoFailed("the second load did not bring exactly what was changed")

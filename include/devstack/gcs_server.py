@@ -1,6 +1,6 @@
 """Serves gcp-storage-emulator with what it lacks: speed, threads, preconditions, pinned generations.
 
-Run by the emulator's own Python: `gcs_server.py DATA_DIR PORT`. The layout on disk stays the emulator's
+Run by the emulator's own Python: `gcs_server.py DATA_DIR PORT [HOST]`. The layout on disk stays the emulator's
 own (`DATA_DIR/.cloudstorage/<bucket>/<name>`), since the BigQuery emulator reads that folder.
 
 - a resumable upload keeps its chunks and joins them once, instead of rewriting the object per chunk;
@@ -152,7 +152,7 @@ def _check_read(storage: FastStorage, bucket: str, name: str | None, query: dict
     storage.demand(bucket, name, query.get("ifGenerationMatch"))
 
 
-def main(data_dir: str, port: int) -> None:
+def main(data_dir: str, port: int, host: str = "127.0.0.1") -> None:
     """Serve until terminated."""
     storage = FastStorage(data_dir)
     server.HANDLERS = tuple(
@@ -160,7 +160,7 @@ def main(data_dir: str, port: int) -> None:
         for pattern, handlers in server.HANDLERS
     )
     objects.insert = guarded(objects.insert)
-    httpd = ThreadingHTTPServer(("127.0.0.1", port), partial(server.RequestHandler, storage))
+    httpd = ThreadingHTTPServer((host, port), partial(server.RequestHandler, storage))
     httpd.daemon_threads = True
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
@@ -172,4 +172,4 @@ def main(data_dir: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

@@ -1,4 +1,4 @@
-"""A local Secret Manager over gRPC on Google's own protos: `secret_manager_server.py FILE PORT`.
+"""A local Secret Manager over gRPC on Google's own protos: `secret_manager_server.py FILE PORT [HOST]`.
 
 Secrets live in one file, readable by its owner only. A secret labelled `access=denied` exists, and its
 versions answer PERMISSION_DENIED, so that denied and missing can be told apart as on Google's server.
@@ -101,7 +101,7 @@ class Vault:
         return empty_pb2.Empty()
 
 
-def serve(vault: Vault, port: int) -> grpc.Server:
+def serve(vault: Vault, port: int, host: str = "127.0.0.1") -> grpc.Server:
     """Start serving a vault; port 0 takes a free one."""
 
     def method(call: Callable[[Any, Any], Any], request_type: Any) -> grpc.RpcMethodHandler:
@@ -129,18 +129,18 @@ def serve(vault: Vault, port: int) -> grpc.Server:
     }
     server = grpc.server(ThreadPoolExecutor(8))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-    if not server.add_insecure_port(f"127.0.0.1:{port}"):
+    if not server.add_insecure_port(f"{host}:{port}"):
         raise OSError(f"port {port} is taken")
     server.start()
     return server
 
 
-def main(file: str, port: int) -> None:
+def main(file: str, port: int, host: str = "127.0.0.1") -> None:
     """Serve until terminated."""
-    server = serve(Vault(Path(file)), port)
+    server = serve(Vault(Path(file)), port, host)
     signal.signal(signal.SIGTERM, lambda *_: server.stop(1))
     server.wait_for_termination()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, quote_plus
 
 from etl_factory.errors import AccessDeniedError, ConfigError, NotFoundError, TerminalError, TransientError
@@ -28,19 +30,44 @@ def resolve(conn_id: str) -> Connection:
 
     try:
         found = BaseHook.get_connection(conn_id)
-        extra = found.extra_dejson
     except PermissionError as error:
         raise AccessDeniedError(f"connection {conn_id}: {error}") from error
     except AirflowNotFoundException as error:
         _explain_missing(conn_id, error)
-        raise
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError):
+        found = None  # raised below: this error may quote the secret
+    if found is None or not (found.conn_type or found.host):
         raise TerminalError(
-            f"connection {conn_id} is not a readable Airflow connection ({type(error).__name__}): store it again"
-            f" with {_command(conn_id)}"
-        ) from None
+            f"{_unreadable(conn_id)}: expected a URI or JSON. Store it again with {_command(conn_id)}"
+        )
+    extra = _extra(conn_id, found.extra)
     _mask(found.password or "", extra)
+    _check_address(conn_id, found)
     return _plain(conn_id, found, extra)
+
+
+def _unreadable(conn_id: str) -> str:
+    return f"connection {conn_id} is not a readable Airflow connection"
+
+
+def _extra(conn_id: str, text: str | None) -> dict[str, Any]:
+    """Decode the extra field; Airflow would go on without it, and so without what it sets, TLS for one."""
+    with suppress(ValueError):
+        extra = json.loads(text or "{}")
+        if isinstance(extra, dict):
+            return extra
+    raise TerminalError(
+        f"{_unreadable(conn_id)}: its extra field is not a JSON object. Store it again with {_command(conn_id)}"
+    )
+
+
+def _check_address(conn_id: str, found: Any) -> None:
+    """Refuse an address whose password was cut in two: the rest of it would show up as a database's name."""
+    if "@" in (found.schema or ""):
+        raise TerminalError(
+            f"{_unreadable(conn_id)}: there is an @ after its host, so its password holds / ? or # as they are."
+            f" Write them as %2F %3F %23, and store it again with {_command(conn_id)}"
+        )
 
 
 def _mask(password: str, extra: Mapping[str, Any]) -> None:
@@ -81,23 +108,23 @@ def _plain(conn_id: str, found: Any, extra: dict[str, Any]) -> Connection:
     )
 
 
-def _explain_missing(conn_id: str, error: Exception) -> None:
+def _explain_missing(conn_id: str, error: Exception) -> NoReturn:
     """Raise what the environment or Secret Manager itself says of a connection that Airflow did not find."""
     variable = f"AIRFLOW_CONN_{conn_id.upper()}"
     if variable in os.environ:
         raise TerminalError(
             f"connection {conn_id}: variable {variable} is not a readable Airflow connection: expected a URI or"
-            " JSON"
-        ) from None
+            " JSON, with / ? # @ of a password written as %2F %3F %23 %40"
+        ) from error
     backend = _backend()
     secret = backend.secret_id(conn_id)
     value = _ask(backend, conn_id, secret, error)
     where = f"secret {secret} of project {backend.project_id or '(none set)'}"
     if value is not None:
         raise TerminalError(
-            f"connection {conn_id}: {where} exists, but is not a readable Airflow connection: store it again"
-            f" with {_command(conn_id)}"
-        ) from None
+            f"connection {conn_id}: {where} exists, but is not a readable Airflow connection: expected a URI or JSON,"
+            f" with / ? # @ of a password written as %2F %3F %23 %40. Store it again with {_command(conn_id)}"
+        ) from error
     raise NotFoundError(
         f"connection {conn_id} does not exist: there is neither {where} nor a variable {variable} nor an"
         f" Airflow connection. Store it with {_command(conn_id)}"
@@ -126,12 +153,9 @@ def _ask(
         return backend.access.read(secret)
     except (ConfigError, DefaultCredentialsError):
         return None  # Secret Manager is not in use here, so it does not hold the connection
+    except TerminalError as cause:
+        raise TerminalError(f"connection {conn_id}: {cause} with {_command(conn_id)}") from cause
     except PermissionDenied:
         raise AccessDeniedError(f"connection {conn_id}: {backend.denied_message(secret)}") from asked_before
     except (GoogleAPICallError, RetryError, GoogleAuthError) as cause:
         raise TransientError(f"connection {conn_id}: Secret Manager does not answer: {cause}") from cause
-
-
-def _command(conn_id: str) -> str:
-    tenant, _, name = conn_id.partition("__")
-    return f"`etl-factory secret set {tenant} {name} -`"

@@ -1,4 +1,4 @@
-"""Names that make every write idempotent: load id, attempt, and the digest of a configuration."""
+"""Names that make every write idempotent, and the command that goes with a connection's name."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ def digest(document: Mapping[str, Any]) -> str:
     """Fingerprint a JSON-like document, independent of key order."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def store_command(conn_id: str) -> str:
+    """Spell the command that stores a connection, for messages."""
+    tenant, _, name = conn_id.partition("__")
+    return f"`etl-factory secret set {tenant} {name} -`"

@@ -3,8 +3,8 @@
 MESSAGES = {
     ("no_table", "items.extract"): ("failed", "e2e.nope", "does not exist"),
     ("no_column", "items.extract"): ("failed", "update_at", "did you mean 'updated_at'"),
-    ("wrong_password", "items.extract"): ("failed", "bad__wrong_password", "refuses the login"),
-    ("wrong_mysql", "items.extract"): ("failed", "bad__wrong_mysql", "refuses the login"),
+    ("wrong_password", "items.extract"): ("failed", "bad__wrong_password", "etl-factory secret set bad wrong_password -"),
+    ("wrong_mysql", "items.extract"): ("failed", "bad__wrong_mysql", "etl-factory secret set bad wrong_mysql -"),
     ("unreachable", "items.extract"): ("failed", "bad__unreachable", "127.0.0.1:1"),
     ("no_bucket", "items.extract"): ("failed", "e2e-no-such-bucket", "does not exist"),
     ("no_gcs_bucket", "items.extract"): ("failed", "e2e-no-such-bucket", "does not exist"),

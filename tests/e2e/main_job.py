@@ -28,6 +28,8 @@ EXPECTED: dict[tuple[str, str], tuple[Content, Content]] = {
         for files in sets
     },
 }
+AGAIN = ("shop_pg", "files_gcs")
+"""Sources that are run a third time, with nothing changed: one database, one store of files."""
 WHOLE = ("snapshot", "parquet_latest", "csv_all", "jsonl_all", "json_latest")
 
 
@@ -40,13 +42,13 @@ class Loaded:
 
 
 def load(local: Local) -> Loaded:
-    """Run all DAGs, change every source, run them again, and once more with nothing changed."""
+    """Run all DAGs, change every source, run them again; run some once more with nothing changed."""
     first = local.run(*DAGS)
     tables = read_tables()
     systems.change(local.env)
     second = local.run(*DAGS)
     changed = read_tables()
-    third = local.run(*DAGS)
+    third = local.run(*(f"e2e__{source}" for source in AGAIN))
     return Loaded((first, second, third), (tables, changed, read_tables()))
 
 

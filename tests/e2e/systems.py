@@ -107,7 +107,7 @@ def create_logins(env: Env) -> None:
     postgres(env, f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{CANARY}'", f"GRANT USAGE ON SCHEMA e2e TO {LOGIN}")
     postgres(env, f"GRANT SELECT ON ALL TABLES IN SCHEMA e2e TO {LOGIN}")
     for host in ("localhost", "127.0.0.1"):
-        mysql(env, f"CREATE OR REPLACE USER {LOGIN}@{host} IDENTIFIED BY '{CANARY.replace('%', '%%')}'")
+        mysql(env, f"CREATE OR REPLACE USER {LOGIN}@{host} IDENTIFIED BY '{CANARY}'")
         mysql(env, f"GRANT SELECT ON e2e.* TO {LOGIN}@{host}")
 
 

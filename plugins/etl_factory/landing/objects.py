@@ -109,6 +109,8 @@ class Landing:
                 f"landing object {part.uri} has {held[0]} bytes with checksum {held[1]}, but its manifest says"
                 f" {part.size} bytes with checksum {part.md5}: clear the run from `extract`"
             )
+        if not part.size:
+            return io.BytesIO()
         stream: IO[bytes] = blob.open("rb", chunk_size=CHUNK_BYTES)
         return stream
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from etl_factory.errors import ConfigError, NothingToLoad, SchemaError, TerminalError, TransientError
 
+log = logging.getLogger(__name__)
 Operator = TypeVar("Operator")
 Execute = Callable[[Operator, Mapping[str, Any]], Any]
 
@@ -24,6 +26,7 @@ def airflow_errors(execute: Execute[Operator]) -> Execute[Operator]:
         except (TerminalError, ConfigError, SchemaError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
         except NothingToLoad as reason:
+            log.info("%s", reason)
             raise AirflowSkipException(str(reason)) from reason
         except TransientError as error:
             raise AirflowException(f"{type(error).__name__}: {error}") from error

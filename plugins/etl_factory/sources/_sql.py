@@ -1,4 +1,4 @@
-"""What the SQL sources share: choosing columns, and saying which name was probably meant."""
+"""What the SQL sources share: choosing columns, telling which name was meant, and refused logins."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from etl_factory.errors import NotFoundError
-from etl_factory.sources.base import Selection
+from etl_factory.errors import AccessDeniedError, NotFoundError
+from etl_factory.identity import store_command
+from etl_factory.sources.base import Connection, Selection
 
 
 class Named(Protocol):
@@ -43,3 +44,11 @@ def nearest(asked: str, names: Sequence[str]) -> str:
     """Return `; did you mean ...?`, or nothing when no name is near."""
     near = difflib.get_close_matches(asked, names, 1, 0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def login_refused(connection: Connection, where: str, text: str) -> AccessDeniedError:
+    """Return the error of a login that the server refuses; it says how to store the right one."""
+    command = store_command(connection.conn_id)
+    return AccessDeniedError(
+        f"{where}: login as {connection.login!r} was refused: {text}. Store the right login with {command}"
+    )

@@ -27,7 +27,7 @@ from etl_factory.sources._mysql_types import (
     expression,
     to_arrow,
 )
-from etl_factory.sources._sql import choose_columns, derived, nearest
+from etl_factory.sources._sql import choose_columns, derived, login_refused, nearest
 from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
 from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
 from etl_factory.windows import CursorKind, CursorValue, Window
@@ -95,7 +95,7 @@ class MySQLSource(TableSource):
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         text, where = f"{error.args[-1] if error.args else error}", f"{self.connection.conn_id} (MySQL)"
         if code in _DENIED:
-            return AccessDeniedError(f"{where}: login as {self.connection.login!r} was refused: {text}")
+            return login_refused(self.connection, where, text)
         if code in _NO_GRANT:
             return AccessDeniedError(f"{where}: {text}. GRANT SELECT on it to {self.connection.login!r}")
         if code in _MISSING:

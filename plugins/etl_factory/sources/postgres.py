@@ -25,7 +25,7 @@ from etl_factory.sources._postgres_types import (
     declared_type,
     expression,
 )
-from etl_factory.sources._sql import choose_columns, derived, nearest
+from etl_factory.sources._sql import choose_columns, derived, login_refused, nearest
 from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
 from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
 from etl_factory.windows import CursorKind, CursorValue, Window
@@ -113,7 +113,7 @@ class PostgresSource(TableSource):
             text = text.replace(self.connection.password, "***")
         state, where = str(getattr(error, "sqlstate", "") or ""), f"{self.connection.conn_id} (PostgreSQL)"
         if state in ("28000", "28P01") or "authentication failed" in text:
-            return AccessDeniedError(f"{where}: login as {self.connection.login!r} was refused: {text}")
+            return login_refused(self.connection, where, text)
         if state == "42501" or "permission denied" in text:
             return AccessDeniedError(f"{where}: {text}. GRANT SELECT on it to {self.connection.login!r}")
         if state in ("42P01", "42703", "3D000") or "does not exist" in text:

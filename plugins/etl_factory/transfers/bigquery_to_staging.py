@@ -10,7 +10,7 @@ from typing import Any
 from airflow.providers.google.cloud.operators.bigquery import BigQueryInsertJobOperator
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import AccountingError, ConfigError
+from etl_factory.errors import AccountingError, ConfigError, NotFoundError
 from etl_factory.identity import digest
 from etl_factory.landing.manifest import Plan
 from etl_factory.operators import google
@@ -96,8 +96,13 @@ class BigQuerySnapshot(WindowBasis):
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
-        with bigquery_errors():
-            yield
+        try:
+            with bigquery_errors():
+                yield
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"{self.name}: {error}. Correct `table`, or grant this identity access"
+            ) from error
 
     def cursor_kind(self) -> CursorKind:
         """Classify the cursor column by its type."""
