@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.providers.google.cloud.secrets.secret_manager import CloudSecretManagerBackend
 from airflow.secrets import BaseSecretsBackend
 
-from etl_factory.errors import ConfigError
+from etl_factory.errors import ConfigError, TerminalError
 from etl_factory.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,17 +24,29 @@ TENANT_ID = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*__[a-z][a-z0-9]*(_[a-z0-9]+
 VALUE_SECONDS = 60.0
 MISSING_SECONDS = 5.0
 CALL_SECONDS = 10.0
+_REGIONAL = re.compile(r"^secretmanager\.([a-z0-9-]+)\.rep\.googleapis\.com(:\d+)?$")
 _LOOPBACK = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$")
 
 
 class SecretAccess:
     """Secrets of one project, read through one client per process and kept for a short while.
 
-    `endpoint`: host:port; a loopback address is spoken to without TLS, empty means Google's own.
+    `endpoint`: host:port; a loopback address is spoken to without TLS, empty means Google's own. Behind
+    a regional endpoint the secrets are that region's, whose names carry it:
+    https://cloud.google.com/secret-manager/regional-secrets/data-residency
     """
 
-    def __init__(self, project: str, endpoint: str = "", credentials: Any = None) -> None:
-        self.project, self.endpoint, self.credentials = project, endpoint, credentials
+    def __init__(
+        self,
+        project: str,
+        endpoint: str = "",
+        credentials: Any = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.project, self.endpoint, self.credentials, self._clock = project, endpoint, credentials, clock
+        region = _REGIONAL.match(endpoint)
+        self.parent = f"projects/{project}" + (f"/locations/{region[1]}" if region else "")
+        self.replication = {} if region else {"replication": {"automatic": {}}}
         self._clients: dict[int, SecretManagerServiceClient] = {}
         self._cache: dict[str, tuple[float, str | None]] = {}
 
@@ -59,9 +74,10 @@ class SecretAccess:
     def read(self, secret_id: str) -> str | None:
         """Return a secret's latest value, None when there is none.
 
-        Raises google's PermissionDenied when it may not be read, and its transient errors after retries.
+        Raises google's PermissionDenied when it may not be read, and its transient errors after retries;
+        TerminalError when it is no text.
         """
-        moment = time.monotonic()
+        moment = self._clock()
         expires, value = self._cache.get(secret_id, (0.0, None))
         if moment < expires:
             return value
@@ -72,29 +88,26 @@ class SecretAccess:
     def _fetch(self, secret_id: str) -> str | None:
         from google.api_core.exceptions import InvalidArgument, NotFound
 
-        name = f"projects/{self.project}/secrets/{secret_id}/versions/latest"
+        name = f"{self.parent}/secrets/{secret_id}/versions/latest"
         try:
             answer = self.client.access_secret_version(
                 request={"name": name}, timeout=CALL_SECONDS, retry=_retry()
             )
         except (NotFound, InvalidArgument):
             return None
-        return answer.payload.data.decode()
+        with suppress(UnicodeDecodeError):  # it would carry the whole value along
+            return answer.payload.data.decode()
+        raise TerminalError(f"secret {secret_id} of project {self.project} is not UTF-8 text: store it again")
 
     def write(self, secret_id: str, value: str) -> str:
         """Add a version to a secret, creating it first if needed; return the version's name."""
         from google.api_core.exceptions import AlreadyExists
 
-        parent = f"projects/{self.project}"
-        secret = {"replication": {"automatic": {}}}
-        try:
-            self.client.create_secret(
-                request={"parent": parent, "secret_id": secret_id, "secret": secret}, timeout=CALL_SECONDS
-            )
-        except AlreadyExists:
-            self._cache.pop(secret_id, None)
+        request = {"parent": self.parent, "secret_id": secret_id, "secret": self.replication}
+        with suppress(AlreadyExists):
+            self.client.create_secret(request=request, timeout=CALL_SECONDS)
         version = self.client.add_secret_version(
-            request={"parent": f"{parent}/secrets/{secret_id}", "payload": {"data": value.encode()}},
+            request={"parent": f"{self.parent}/secrets/{secret_id}", "payload": {"data": value.encode()}},
             timeout=CALL_SECONDS,
         )
         self._cache.pop(secret_id, None)
@@ -108,6 +121,26 @@ def _retry() -> Any:
 
     transient = if_exception_type(ServiceUnavailable, TooManyRequests)
     return Retry(predicate=transient, initial=0.2, maximum=2.0, multiplier=2.0, timeout=CALL_SECONDS)
+
+
+@lru_cache
+def shared_access(project: str, endpoint: str) -> SecretAccess:
+    """Return this process's access to a project's secrets: Airflow makes a new backend for every look-up.
+
+    Credentials, and a project that is not given, are the machine's own; raises ConfigError when there is none.
+    """
+    credentials = None
+    if not _LOOPBACK.match(endpoint):
+        import google.auth
+
+        credentials, found = google.auth.default()
+        project = project or found or ""
+    if not project:
+        raise ConfigError(
+            "no project is set for secrets: give project_id in [secrets] backend_kwargs, or"
+            " ETL_FACTORY_SECRETS_PROJECT"
+        )
+    return SecretAccess(project, endpoint, credentials)
 
 
 class TenantSecretManagerBackend(CloudSecretManagerBackend):
@@ -149,18 +182,8 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
     def access(self) -> SecretAccess:
         """Secrets of the configured project; credentials and project default to the machine's own."""
         if self._access is None:
-            credentials = None
-            if not _LOOPBACK.match(self.endpoint):
-                import google.auth
-
-                credentials, found = google.auth.default()
-                self.project_id = self.project_id or found or ""
-            if not self.project_id:
-                raise ConfigError(
-                    "no project is set for secrets: give project_id in [secrets] backend_kwargs, or"
-                    " ETL_FACTORY_SECRETS_PROJECT"
-                )
-            self._access = SecretAccess(self.project_id, self.endpoint, credentials)
+            self._access = shared_access(self.project_id, self.endpoint)
+            self.project_id = self._access.project
         return self._access
 
     def secret_id(self, conn_id: str) -> str:

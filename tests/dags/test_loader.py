@@ -61,7 +61,7 @@ def test_a_config_error_dag_says_and_fails_with_the_exact_message() -> None:
 
     assert dag.tags == {"config-error", "globex"}
     assert message in dag.doc_md
-    assert repr(dag.timetable.expression) == "'0 0 * * *'"
+    assert dag.timetable.summary == "0 0 * * *"
     with pytest.raises(AirflowFailException) as raised:
         dag.get_task("config_error").execute({})
     assert str(raised.value) == message

@@ -35,7 +35,7 @@ def outline(dag: DAG) -> dict[str, Any]:
         "dag_id": dag.dag_id,
         "description": dag.description,
         "doc": (dag.doc_md or "").replace(str(Path(__file__).parent), "").splitlines(),
-        "timetable": repr(dag.timetable),
+        "schedule": getattr(dag.timetable, "serialize", dict)(),
         "start_date": str(dag.start_date),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
