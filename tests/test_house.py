@@ -57,12 +57,6 @@ ENVIRONMENT = {
     "secret_manager.py": "asks whether Airflow's own AIRFLOW_CONN_<ID> is set",
     "cli/private_airflow.py": "prepares the environment of the Airflow that it starts",
 }
-# Marks without a reason, to be mended there; mending one makes its test say so.
-OWING = {
-    "plugins/etl_factory/config/schema.py",
-    "tests/dags/parse.py",
-    "tests/unit/cli/test_secret_command.py",
-}
 MAX_FUNCTION, MAX_MODULE, MAX_PARAMETERS = 40, 400, 6
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -136,10 +130,8 @@ def read(module: Path) -> ast.Module:
 
 
 def marked(file: Path) -> object:
-    """Make a file a test's parameter; one that owes reasons is expected to fail, until it gives them."""
-    name = str(file.relative_to(REPOSITORY))
-    owes = [pytest.mark.xfail(reason="its marks have no reasons yet")] if name in OWING else []
-    return pytest.param(file, id=name, marks=owes)
+    """Make a file a test's parameter, named by its path."""
+    return pytest.param(file, id=str(file.relative_to(REPOSITORY)))
 
 
 # Registers
@@ -242,7 +234,7 @@ def test_validating_and_describing_need_no_airflow_and_no_sdk(module: str) -> No
     heavy = {
         "airflow", "pyarrow", "numpy", "pandas", "sqlalchemy", "requests", "grpc", "boto3", "botocore",
         "azure.storage", "google.auth", "google.cloud.bigquery", "google.cloud.storage", "MySQLdb",
-        "psycopg2", "adbc_driver_manager", "ijson",
+        "psycopg2", "adbc_driver_manager",
     }  # fmt: skip
 
     assert heavy & set(in_a_fresh_process(IMPORT, module)) == set()

@@ -159,3 +159,8 @@ def _ask(
         raise AccessDeniedError(f"connection {conn_id}: {backend.denied_message(secret)}") from asked_before
     except (GoogleAPICallError, RetryError, GoogleAuthError) as cause:
         raise TransientError(f"connection {conn_id}: Secret Manager does not answer: {cause}") from cause
+
+
+def _command(conn_id: str) -> str:
+    tenant, _, name = conn_id.partition("__")
+    return f"`etl-factory secret set {tenant} {name} -`"

@@ -46,7 +46,7 @@ class SecretAccess:
         self.project, self.endpoint, self.credentials, self._clock = project, endpoint, credentials, clock
         region = _REGIONAL.match(endpoint)
         self.parent = f"projects/{project}" + (f"/locations/{region[1]}" if region else "")
-        self.replication = {} if region else {"replication": {"automatic": {}}}
+        self.replication: dict[str, Any] = {} if region else {"replication": {"automatic": {}}}
         self._clients: dict[int, SecretManagerServiceClient] = {}
         self._cache: dict[str, tuple[float, str | None]] = {}
 

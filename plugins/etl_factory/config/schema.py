@@ -29,7 +29,7 @@ class _Schema(GenerateJsonSchema):
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return both schemas by file name."""
-    source: Any = Annotated[Union[tuple(s.spec for s in SOURCES)], Field(discriminator="type")]  # noqa: UP007
+    source: Any = Annotated[Union[tuple(s.spec for s in SOURCES)], Field(discriminator="type")]  # noqa: UP007 - a union of as many types as there are sources
     return {
         "tenant.schema.json": Tenant.model_json_schema(schema_generator=_Schema),
         "source.schema.json": TypeAdapter(source).json_schema(schema_generator=_Schema),

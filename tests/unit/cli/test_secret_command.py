@@ -134,7 +134,6 @@ def test_a_denial_says_what_to_grant(command: Command, vault: Vault, monkeypatch
         context.abort(grpc.StatusCode.PERMISSION_DENIED, "denied")
 
     monkeypatch.setattr(vault, "create", deny)
-    vault.create = deny  # type: ignore[method-assign]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -47,7 +47,7 @@ def test_durations_lags_and_ratios() -> None:
 
 @pytest.mark.parametrize("value", [True, 1.5, "5", "-1h", "h", None])
 def test_no_lag(value: object) -> None:
-    with pytest.raises(ValueError, match="lag cannot be negative|is not a duration"):
+    with pytest.raises(ValueError, match=r"lag cannot be negative|is not a duration"):
         parse_lag(value)
 
 
