@@ -151,7 +151,7 @@ def _stored_connections(found: SourceFile) -> list[dict[str, Any]]:
     except sa.exc.OperationalError as error:
         raise TransientError(
             f"Airflow's metadata database at {engine.url.render_as_string()} does not answer, so the"
-            f" connections in it cannot be read: {error.orig}. Start it, or unset AIRFLOW_HOME and"
+            f" connections in it cannot be read: {' '.join(str(error.orig).split())} Start it, or unset AIRFLOW_HOME and"
             f" {DATABASE}SQL_ALCHEMY_CONN to run without it"
         ) from error
     finally:
