@@ -7,11 +7,13 @@ own (`DATA_DIR/.cloudstorage/<bucket>/<name>`), since the BigQuery emulator read
 - a file that the BigQuery emulator extracted into that folder is an object like any other;
 - the index of all objects is written when the server stops and every few seconds, not at every insert;
 - `ifGenerationMatch` on uploads, `ifSourceGenerationMatch` and `ifGenerationMatch` on copies,
-  and `generation` on reads are obeyed (https://cloud.google.com/storage/docs/request-preconditions).
+  and `generation` on reads are obeyed (https://cloud.google.com/storage/docs/request-preconditions);
+- a range past the end of an object is refused, also where the object is empty.
 """
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -31,6 +33,10 @@ WANTED = threading.local()
 
 class PreconditionFailed(Exception):
     """The live generation is not the one that the request names."""
+
+
+class RangeNotSatisfiable(Exception):
+    """The object ends before the range that the request asks for begins."""
 
 
 class FastStorage(Storage):
@@ -122,6 +128,8 @@ def guarded(handler: Any) -> Any:
             except PreconditionFailed as error:
                 response.status = HTTPStatus.PRECONDITION_FAILED
                 response.json({"error": {"code": 412, "message": str(error)}})
+            except RangeNotSatisfiable:
+                response.status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             except NotFound:
                 response.status = HTTPStatus.NOT_FOUND
                 response.json({"error": {"code": 404, "message": "not found"}})
@@ -135,7 +143,9 @@ def _check(request: Any, storage: FastStorage) -> None:
     query = {name: values[0] for name, values in request.query.items()}
     bucket, name = request.params.get("bucket_name", ""), request.params.get("object_id")
     if request.method in {"GET", "DELETE"}:
-        _check_read(storage, bucket, name, query)
+        if name:
+            _check_read(storage, bucket, name, query)
+            _check_range(request, int(storage.get_file_obj(bucket, name)["size"]))
         return
     WANTED.generation = query.get("ifGenerationMatch")
     pinned = query.get("ifSourceGenerationMatch") or query.get("sourceGeneration")
@@ -143,13 +153,18 @@ def _check(request: Any, storage: FastStorage) -> None:
         storage.demand(bucket, name, pinned)
 
 
-def _check_read(storage: FastStorage, bucket: str, name: str | None, query: dict[str, str]) -> None:
-    if not name:
-        return
+def _check_read(storage: FastStorage, bucket: str, name: str, query: dict[str, str]) -> None:
     live = storage.get_file_obj(bucket, name)["generation"]
     if query.get("generation", live) != live:
         raise NotFound
     storage.demand(bucket, name, query.get("ifGenerationMatch"))
+
+
+def _check_range(request: Any, size: int) -> None:
+    """Answer as Cloud Storage does for a range past the end, which any range of an empty object is."""
+    start = re.match(r"bytes=(\d+)-", request.get_header("range", ""))
+    if start and int(start[1]) >= size:
+        raise RangeNotSatisfiable
 
 
 def main(data_dir: str, port: int, host: str = "127.0.0.1") -> None:

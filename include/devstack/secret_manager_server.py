@@ -70,6 +70,8 @@ class Vault:
                 grpc.StatusCode.PERMISSION_DENIED,
                 f"Permission 'secretmanager.versions.access' denied for resource '{request.name}'.",
             )
+        if version != "latest" and not version.isdecimal():
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{request.name!r} names no version.")
         number = len(record["versions"]) if version == "latest" else int(version)
         if not 1 <= number <= len(record["versions"]):
             context.abort(grpc.StatusCode.NOT_FOUND, f"Secret Version [{request.name}] not found.")
@@ -102,7 +104,7 @@ class Vault:
 
 
 def serve(vault: Vault, port: int, host: str = "127.0.0.1") -> grpc.Server:
-    """Start serving a vault; port 0 takes a free one."""
+    """Start serving a vault; raises OSError when the port is taken."""
 
     def method(call: Callable[[Any, Any], Any], request_type: Any) -> grpc.RpcMethodHandler:
         def locked(request: Any, context: grpc.ServicerContext) -> Any:
@@ -127,10 +129,13 @@ def serve(vault: Vault, port: int, host: str = "127.0.0.1") -> grpc.Server:
         "ListSecrets": method(vault.list, service.ListSecretsRequest),
         "DeleteSecret": method(vault.delete, service.DeleteSecretRequest),
     }
-    server = grpc.server(ThreadPoolExecutor(8))
+    # Without this option a second server would share the port, and get half of the calls.
+    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-    if not server.add_insecure_port(f"{host}:{port}"):
-        raise OSError(f"port {port} is taken")
+    try:
+        server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as error:
+        raise OSError(f"port {port} is taken") from error
     server.start()
     return server
 
