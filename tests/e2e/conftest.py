@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import bad_input
+import failures
 import main_job
 import pytest
 import systems
@@ -47,7 +47,7 @@ def loaded(local: Local) -> main_job.Loaded:
 @pytest.fixture(scope="session")
 def failed(local: Local) -> dict[str, tuple[str, str]]:
     """Run every source of tenant `bad`, all at once."""
-    return local.run(*(f"bad__{source}" for source in bad_input.SOURCES))
+    return local.run(*(f"bad__{source}" for source in failures.SOURCES))
 
 
 def forget() -> None:

@@ -30,7 +30,6 @@ EXPECTED: dict[tuple[str, str], tuple[Content, Content]] = {
 }
 AGAIN = ("shop_pg", "files_gcs")
 """Sources that are run a third time, with nothing changed: one database, one store of files."""
-WHOLE = ("snapshot", "parquet_latest", "csv_all", "jsonl_all", "json_latest")
 
 
 @dataclass(frozen=True)

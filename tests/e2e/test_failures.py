@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import systems
-from bad_input import MESSAGES
+from failures import MESSAGES
 from local_airflow import Local
 
 pytestmark = [pytest.mark.stack, pytest.mark.airflow]
 
 
-@pytest.mark.parametrize(("source", "task_id"), MESSAGES, ids="{0[0]}.{0[1]}".format)
+@pytest.mark.parametrize(("source", "task_id"), MESSAGES, ids=map(".".join, MESSAGES))
 def test_message(failed: dict[str, tuple[str, str]], local: Local, source: str, task_id: str) -> None:
     state, *words = MESSAGES[source, task_id]
     text = local.task(f"bad__{source}", failed[f"bad__{source}"][0], task_id)
