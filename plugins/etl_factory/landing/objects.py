@@ -149,8 +149,12 @@ class _Upload(io.BufferedIOBase):
         return int(self._writer.tell())
 
     def commit(self) -> None:
-        with landing_errors(self.uri):
-            self._writer.close()
+        try:
+            with landing_errors(self.uri):
+                self._writer.close()
+        except BaseException:
+            self.abandon()
+            raise
         self.close()
 
     def abandon(self) -> None:
@@ -159,6 +163,7 @@ class _Upload(io.BufferedIOBase):
         self.close()
         with suppress(RequestException):  # what is left of it expires by itself
             self._writer.terminate()
+        self._writer._buffer.close()  # else google's writer sends its rest when it is collected
 
 
 @contextmanager

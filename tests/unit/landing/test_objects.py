@@ -126,6 +126,21 @@ def test_a_missing_bucket_is_named(landing: Landing, size: int) -> None:
     assert (str(written.value), str(streamed.value)) == (message, message)
 
 
+def test_what_failed_is_not_sent_again_when_it_is_collected(
+    landing: Landing, client: storage.Client, bucket: str
+) -> None:
+    uri = f"gs://{bucket}/part"
+    landing.write_text(uri, "first")
+    with pytest.raises(StaleError), landing.create(uri) as stream:
+        stream.write(b"second")
+    landing.delete(uri)
+
+    del stream
+    gc.collect()
+
+    assert list(landing.list(f"gs://{bucket}/")) == []
+
+
 def test_the_sources_own_errors_are_not_taken_for_the_buckets(landing: Landing, bucket: str) -> None:
     with pytest.raises(type(from_http_status(404, ""))), landing.create(f"gs://{bucket}/part") as stream:
         stream.write(b"x")
