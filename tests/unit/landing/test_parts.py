@@ -115,6 +115,7 @@ def test_a_batch_of_another_schema_is_refused_and_leaves_no_part(landing: Landin
 
 
 def test_a_bucket_that_is_missing_is_named(landing: Landing) -> None:
-    with pytest.raises(NotFoundError, match="landing bucket gs://no-such does not exist"):  # noqa: SIM117
-        with PartWriter(landing, "gs://no-such/load", SCHEMA) as writer:
-            writer.write(batch(0, 1))
+    missing = pytest.raises(NotFoundError, match="landing bucket gs://no-such does not exist")
+
+    with missing, PartWriter(landing, "gs://no-such/load", SCHEMA) as writer:
+        writer.write(batch(0, 1))
