@@ -93,6 +93,7 @@ def store(conn_id: str, value: str) -> dict[str, str]:
 
     Raises AccessDeniedError (what to grant), TransientError, or ConfigError when no project is known.
     """
+    import airflow.configuration  # noqa: F401 - loads the configured backend, which must not load it in turn
     from google.api_core.exceptions import GoogleAPICallError, PermissionDenied, RetryError
     from google.auth.exceptions import GoogleAuthError
 

@@ -164,3 +164,24 @@ def test_without_a_project_nothing_is_stored(
     done = command("secret", "set", "acme", "shop_db", "-", given=URI)
     assert (done.returncode, done.stdout) == (2, "")
     assert "ETL_FACTORY_SECRETS_PROJECT" in done.stderr
+
+
+def test_it_works_where_airflow_has_our_backend(endpoint: str, tmp_path: Path) -> None:
+    """Airflow imports the backend while it is itself imported, so the command must not import it first."""
+    import os
+    import subprocess
+    import sys
+
+    env = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__SECRETS__BACKEND": "etl_factory.secret_manager.TenantSecretManagerBackend",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-c", "from etl_factory.cli import main; main()", "secret", "set"]
+    done = subprocess.run(
+        [*command, "acme", "shop_db", "-"], input=URI, env=env, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert stored(endpoint) == URI
