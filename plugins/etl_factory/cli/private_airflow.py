@@ -149,9 +149,10 @@ def _stored_connections(found: SourceFile) -> list[dict[str, Any]]:
         with engine.connect() as connection:
             return [dict(row) for row in connection.execute(sa.select(table).where(mine)).mappings()]
     except sa.exc.OperationalError as error:
+        reason = " ".join(str(error.orig).split())
         raise TransientError(
             f"Airflow's metadata database at {engine.url.render_as_string()} does not answer, so the"
-            f" connections in it cannot be read: {' '.join(str(error.orig).split())} Start it, or unset AIRFLOW_HOME and"
+            f" connections in it cannot be read: {reason} Start it, or unset AIRFLOW_HOME and"
             f" {DATABASE}SQL_ALCHEMY_CONN to run without it"
         ) from error
     finally:
