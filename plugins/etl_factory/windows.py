@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 CursorKind = Literal["instant", "naive", "date", "integer"]
 CursorValue = datetime | date | int
+_YEAR = 2025  # any recent year: only by how much the clocks change within it matters
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,20 @@ def step_back(value: CursorValue, lag: timedelta | int) -> CursorValue:
     if type(value) is date and isinstance(lag, timedelta):
         lag = timedelta(days=-(-lag // timedelta(days=1)))
     return value - lag  # type: ignore[operator]  # of one kind, by the check above
+
+
+def least_lag(kind: CursorKind, zone: str | None) -> timedelta:
+    """Return the least lag: a day for dates; for local time, what its clocks go back by, at least an hour."""
+    if kind == "date":
+        return timedelta(days=1)
+    if kind != "naive" or not zone:
+        return timedelta(0)
+    shift = _clock_shift(zone)
+    return max(shift, timedelta(hours=1)) if shift else shift
+
+
+def _clock_shift(zone: str) -> timedelta:
+    """Return by how much a zone's clocks change within a year; nothing without daylight saving."""
+    moments = [datetime(_YEAR, month, 1, tzinfo=ZoneInfo(zone)) for month in range(1, 13)]
+    offsets = [moment.utcoffset() or timedelta(0) for moment in moments]
+    return max(offsets) - min(offsets)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from etl_factory.config.document import Document, Steps
 from etl_factory.config.models import Tenant
 from etl_factory.config.resource import Resource, resources
 from etl_factory.errors import ConfigError
 from etl_factory.sources.specs import SourceSpec, TransactionalTable
+from etl_factory.windows import least_lag
 
-DST_LAG = timedelta(hours=1)
-_YEAR = 2025  # any recent year: only whether the offset changes within it matters
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,9 @@ def _cursor_problem(spec: TransactionalTable) -> str | None:
     starts_at_number = isinstance(spec.backfill_from, int)
     if lag is not None and spec.backfill_from is not None and starts_at_number != isinstance(lag, int):
         return f"lag and backfill_from ({spec.backfill_from}) must both be numbers, or both be of time"
-    if isinstance(lag, timedelta) and zone and lag < DST_LAG and _has_dst(zone):
-        return f"lag must be at least 1h: clocks in {zone} go back an hour in autumn, and rows repeat it"
+    if isinstance(lag, timedelta) and zone and lag < (least := least_lag("naive", zone)):
+        return f"lag must be at least {least // HOUR}h: clocks in {zone} go back, and rows repeat that time"
     return None
-
-
-def _has_dst(zone: str) -> bool:
-    offsets = {datetime(_YEAR, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in range(1, 13)}
-    return len(offsets) > 1
 
 
 def shared_tables(files: Iterable[SourceFile]) -> dict[Path, list[ConfigError]]:

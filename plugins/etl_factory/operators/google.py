@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from etl_factory.config.resource import Resource
+from etl_factory.errors import AccessDeniedError
 from etl_factory.landing.objects import Landing
 from etl_factory.warehouse.client import Warehouse
 
@@ -16,7 +19,8 @@ def storage_client(resource: Resource, conn_id: str) -> storage.Client:
     """Return a Cloud Storage client of one connection, as the tenant's identity."""
     from airflow.providers.google.cloud.hooks.gcs import GCSHook
 
-    return GCSHook(gcp_conn_id=conn_id, impersonation_chain=resource.destination.impersonate).get_conn()
+    with _credentials(conn_id):
+        return GCSHook(gcp_conn_id=conn_id, impersonation_chain=resource.destination.impersonate).get_conn()
 
 
 def bigquery_client(resource: Resource, conn_id: str) -> bigquery.Client:
@@ -27,7 +31,20 @@ def bigquery_client(resource: Resource, conn_id: str) -> bigquery.Client:
     hook = BigQueryHook(
         gcp_conn_id=conn_id, location=to.location, impersonation_chain=to.impersonate, use_legacy_sql=False
     )
-    return hook.get_client(project_id=to.project, location=to.location)
+    with _credentials(conn_id):
+        return hook.get_client(project_id=to.project, location=to.location)
+
+
+@contextmanager
+def _credentials(conn_id: str) -> Iterator[None]:
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        yield
+    except DefaultCredentialsError as error:
+        raise AccessDeniedError(
+            f"connection {conn_id} has no Google credentials, and this machine has none of its own: {error}"
+        ) from error
 
 
 def landing(resource: Resource) -> Landing:

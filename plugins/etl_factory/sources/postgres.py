@@ -118,6 +118,8 @@ class PostgresSource(TableSource):
             return AccessDeniedError(f"{where}: {text}. GRANT SELECT on it to {self.connection.login!r}")
         if state in ("42P01", "42703", "3D000") or "does not exist" in text:
             return NotFoundError(f"{where}: {text}")
+        if state == "57014":
+            return TransientError(f"{where}: the statement was cancelled: {text}")
         if state and not state.startswith(_BUSY):
             return TerminalError(f"{where}: {text}")
         address = f"{self.connection.host}:{self.connection.port or 5432}"

@@ -11,7 +11,7 @@ from etl_factory.landing.manifest import Mode, PlannedObject
 from etl_factory.sources.base import SourceObject, WindowBasis
 from etl_factory.sources.specs import TransactionalTable
 from etl_factory.transfers.request import RunRequest
-from etl_factory.windows import CursorKind, CursorValue, Window, decode, end_at, step_back
+from etl_factory.windows import CursorKind, CursorValue, Window, decode, end_at, least_lag, step_back
 
 # Re-read so far back when the config sets no lag: late commits arrive out of cursor order.
 DEFAULT_LAG: dict[CursorKind, timedelta | int] = {
@@ -83,24 +83,6 @@ def checked_lag(spec: TransactionalTable, kind: CursorKind) -> timedelta | int:
 def _default_lag(kind: CursorKind, least: timedelta) -> timedelta | int:
     lag = DEFAULT_LAG[kind]
     return lag if isinstance(lag, int) else max(lag, least)
-
-
-def least_lag(kind: CursorKind, zone: str | None) -> timedelta:
-    """Return the least lag: a day for dates; for local time, what its clocks go back by, at least an hour."""
-    if kind == "date":
-        return timedelta(days=1)
-    if kind != "naive" or not zone:
-        return timedelta(0)
-    shift = _clock_shift(zone)
-    return max(shift, timedelta(hours=1)) if shift else shift
-
-
-def _clock_shift(zone: str) -> timedelta:
-    """Return by how much a zone's clocks change within this year; nothing without daylight saving."""
-    year = datetime.now(UTC).year
-    moments = [datetime(year, month, 1, tzinfo=ZoneInfo(zone)) for month in range(1, 13)]
-    offsets = [moment.utcoffset() or timedelta(0) for moment in moments]
-    return max(offsets) - min(offsets)
 
 
 def _asked(kind: CursorKind, text: str | None, spec: TransactionalTable) -> CursorValue:

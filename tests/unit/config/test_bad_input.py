@@ -87,7 +87,7 @@ SOURCE_CASES = [
     ("negative lag", TABLE + "    lag: -10m\n", None, ["shop_db.yaml:10: resources.orders.lag: lag cannot be negative: -10m would skip rows"]),
     ("negative integer lag", TABLE + "    lag: -5\n", None, ["shop_db.yaml:10: resources.orders.lag: lag cannot be negative: -5 would skip rows"]),
     ("unknown zone", TABLE + "    cursor_timezone: Europe/Varsovia\n", None, ["shop_db.yaml:10: resources.orders.cursor_timezone: unknown time zone 'Europe/Varsovia': use an IANA name such as Europe/Warsaw"]),
-    ("lag below the clock change", TABLE + "    cursor_timezone: Europe/Warsaw\n    lag: 10m\n", None, ["shop_db.yaml:11: resources.orders.lag: lag must be at least 1h: clocks in Europe/Warsaw go back an hour in autumn, and rows repeat it"]),
+    ("lag below the clock change", TABLE + "    cursor_timezone: Europe/Warsaw\n    lag: 10m\n", None, ["shop_db.yaml:11: resources.orders.lag: lag must be at least 1h: clocks in Europe/Warsaw go back, and rows repeat that time"]),
     ("units and time", TABLE + "    lag: 100\n    backfill_from: 2025-01-01\n", None, ["shop_db.yaml:10: resources.orders.lag: lag and backfill_from (2025-01-01) must both be numbers, or both be of time"]),
     ("units in a zone", TABLE + "    lag: 100\n    cursor_timezone: Europe/Warsaw\n", None, ["shop_db.yaml:10: resources.orders.lag: a lag of 100 units needs an integer cursor, but cursor_timezone says it is a time"]),
     ("two resources, one table", "    load: catalog", "    load: catalog\n  lines:\n    table: l\n    load: catalog\n    target_table: Shop_DB__orders", [

@@ -13,6 +13,7 @@ from google.oauth2.service_account import Credentials as ServiceAccount
 
 from etl_factory.config.loading import load
 from etl_factory.config.resource import Resource, resources
+from etl_factory.errors import AccessDeniedError
 from etl_factory.operators import google
 from examples import SOURCE, TENANT, Write
 
@@ -68,3 +69,15 @@ def test_jobs_run_in_the_tenants_project_and_location(write: Write) -> None:
 
     client = google.warehouse(made).client
     assert (client.project, client.location) == ("acme-analytics", "EU")
+
+
+def test_no_credentials_at_all_is_said_and_not_retried(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps({"conn_type": "google_cloud_platform"})
+    )
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+    made = resource(write({"acme/tenant.yaml": TENANT, "acme/shop_db.yaml": SOURCE}))
+
+    for client in (google.landing, google.warehouse):
+        with pytest.raises(AccessDeniedError, match="google_cloud_default has no Google credentials"):
+            client(made)
