@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
+import psycopg2
 import pytest
 from local_airflow import TENANTS, Local
+from main_job import SOURCES
 
 pytestmark = [pytest.mark.stack, pytest.mark.airflow]
 
@@ -50,3 +53,16 @@ def test_breaking_and_mending_a_file_changes_only_its_dag(local: Local) -> None:
     finally:
         file.write_text(whole)
     await_tag("bigquery")
+
+
+def test_a_tenants_role_sees_the_tenants_dags_and_no_others(local: Local) -> None:
+    ids = {f"e2e__{source}" for source in SOURCES}
+    local.await_dags(*ids)
+    url = local.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT v.name FROM ab_role r JOIN ab_permission_view_role g ON g.role_id = r.id"
+            " JOIN ab_permission_view p ON p.id = g.permission_view_id JOIN ab_view_menu v ON v.id = p.view_menu_id"
+            " WHERE r.name = 'acme' AND v.name LIKE 'DAG:%'"
+        )
+        assert {row[0] for row in cursor.fetchall()} == {f"DAG:{dag_id}" for dag_id in ids}
