@@ -63,9 +63,8 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
     def _load_parts(self, manifest: Manifest, warehouse: Warehouse) -> Manifest:
         table = self.resource.target.staging_id(manifest.plan.load_id, manifest.attempt)
         fields = tuple(Field.from_json(document) for document in manifest.fields)
-        if fields:
-            self._load(warehouse, manifest, table, fields, manifest.parts)
-        return manifest.then(staging_table=table if fields else "")
+        self._load(warehouse, manifest, table, fields, manifest.parts)
+        return manifest.then(staging_table=table)
 
     def _load_quarantine(self, manifest: Manifest, warehouse: Warehouse) -> Manifest:
         if not manifest.quarantine:
@@ -87,7 +86,8 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
         warehouse.create_staging(table, fields)
         if not parts:
             return
-        configuration = self._load_configuration(table, fields, parts)
+        labels = {"labels": self.resource.target.labels | {"etl_load_id": manifest.plan.load_id}}
+        configuration = self._load_configuration(table, fields, parts) | labels
         rows = sum(part.rows or 0 for part in parts)
         warehouse.run_once(
             f"{manifest.plan.load_id}_load_{digest(configuration)}",

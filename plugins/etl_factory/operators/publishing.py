@@ -6,13 +6,13 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any
 
 from etl_factory.config.resource import Resource
 from etl_factory.errors import (
     AccountingError,
     QuarantineError,
-    SchemaError,
     StaleError,
     TerminalError,
     TransientError,
@@ -24,11 +24,10 @@ from etl_factory.schema.types import Field
 from etl_factory.sources.specs import CatalogPart, Files, TransactionalTable
 from etl_factory.warehouse import sql
 from etl_factory.warehouse.client import Warehouse
-from etl_factory.warehouse.ledger import Head, Ledger, LoadRow
+from etl_factory.warehouse.ledger import COUNTS, Head, Ledger, LoadRow
 from etl_factory.windows import CursorValue, Window, decode, encode
 
 CURSOR_TYPES = {"instant": "TIMESTAMP", "naive": "DATETIME", "date": "DATE", "integer": "INT64"}
-PARTITION_TYPES = ("TIMESTAMP", "DATETIME", "DATE")
 
 
 class Publisher:
@@ -80,7 +79,6 @@ class Publisher:
 
     def _apply_ddl(self) -> None:
         table = self.resource.table_id
-        self._check_partition()
         for operation in self.manifest.ddl:
             self.warehouse.query(sql.ddl(table, operation))
         held = self.warehouse.table(table)
@@ -92,15 +90,6 @@ class Publisher:
             for statement in sql.metadata_columns(table):
                 self.warehouse.query(statement)
         self.warehouse.query(sql.create_quarantine(self.resource.target.quarantine_id))
-
-    def _check_partition(self) -> None:
-        for operation in self.manifest.ddl:
-            name = operation.get("partition_by") if operation["op"] == "create" else None
-            type_ = next((f["type"] for f in operation.get("fields", ()) if f["name"] == name), None)
-            if name and type_ not in PARTITION_TYPES:
-                raise SchemaError(
-                    f"{self._name}: partition_by {name!r} is {type_}: partition by a DATE, DATETIME or TIMESTAMP"
-                )
 
     def _transact(self, head: Head) -> None:
         publication = self._publication()
@@ -146,21 +135,25 @@ class Publisher:
             return AccountingError(
                 f"{name}: rows do not add up ({text}). Nothing was published; clear the run from `extract`"
             )
-        if self.manifest.staging_table in text and "not found" in text.lower():
+        # BigQuery's messages write project:dataset.table, and a staging table's own name is unique.
+        if self.manifest.staging_table.rpartition(".")[2] in text and "not found" in text.lower():
             return StaleError(
                 f"{name}: staging table {self.manifest.staging_table} is gone: clear from `extract`"
             )
         return error
 
-    def _publication(self) -> sql.Publication:
-        target, spec = self.resource.target, self.resource.spec
-        fields = tuple(Field.from_json(document) for document in self.manifest.fields)
+    @cached_property
+    def _columns(self) -> tuple[sql.StagedColumn, ...]:
         staged = self.manifest.extra.get("staged", {})
-        columns = tuple(
+        fields = (Field.from_json(document) for document in self.manifest.fields)
+        return tuple(
             sql.StagedColumn(f, *staged.get(f.name, (f.name, f.staged_type)))
             for f in fields
             if not f.name.startswith("_etl_")
         )
+
+    def _publication(self) -> sql.Publication:
+        target, spec = self.resource.target, self.resource.spec
         return sql.Publication(
             table=target.table_id,
             ledger=target.ledger_id,
@@ -168,26 +161,30 @@ class Publisher:
             staging=self.manifest.staging_table,
             quarantine_staging=self.manifest.quarantine_table,
             strategy=self._strategy(),
-            columns=columns,
+            columns=self._columns,
             keys=tuple(map(self._published, spec.primary_key)) if spec.is_incremental else (),
-            cursor=self._cursor(columns),
-            window=self._window(columns),
+            cursor=self._cursor,
+            window=self._window(),
             is_file=isinstance(spec, Files),
             checks_shrink=isinstance(spec, CatalogPart) and self.manifest.plan.mode == "live",
         )
 
     def _published(self, original: str) -> str:
-        return self.resource.spec.columns.rename.get(original) or column_name(original)
+        """Return the name that a source's column is published under, in the table's own case."""
+        name = self.resource.spec.columns.rename.get(original) or column_name(original)
+        held = (column.field.name for column in self._columns)
+        return next((own for own in held if own.lower() == name.lower()), name)
 
-    def _cursor(self, columns: tuple[sql.StagedColumn, ...]) -> str | None:
+    @property
+    def _cursor(self) -> str | None:
         spec = self.resource.spec
         name = self._published(spec.cursor) if isinstance(spec, TransactionalTable) else None
-        return name if name in {column.field.name for column in columns} else None
+        return name if name in {column.field.name for column in self._columns} else None
 
-    def _window(self, columns: tuple[sql.StagedColumn, ...]) -> str:
+    def _window(self) -> str:
         """Bound what an append compares with, where the published cursor is of the window's own type."""
-        window, cursor = self.manifest.plan.window, self._cursor(columns)
-        types = {column.field.name: column.field.type for column in columns}
+        window, cursor = self.manifest.plan.window, self._cursor
+        types = {column.field.name: column.field.type for column in self._columns}
         if window is None or cursor is None or types[cursor] != CURSOR_TYPES[window.kind]:
             return ""
         start = "" if window.start is None else f"t.`{cursor}` >= {_literal(window, window.start)} AND "
@@ -244,7 +241,7 @@ class Publisher:
 
     def _report(self, row: LoadRow | None, outcome: str) -> dict[str, Any]:
         manifest = self.manifest
-        counts = row.counts if row else {}
+        counts = row.counts if row else {"superseded": manifest.rows_read, "quarantined": 0}
         return {
             "resource": self.resource.name,
             "table": self.resource.table_id,
@@ -253,11 +250,7 @@ class Publisher:
             "window": str(manifest.plan.window or ""),
             "rows_read": manifest.rows_read,
             "rows_staged": manifest.rows_staged,
-            **{
-                name: counts.get(name, 0)
-                for name in ("inserted", "updated", "unchanged", "superseded", "deleted")
-            },
-            "quarantined": counts.get("quarantined", manifest.rows_quarantined),
+            **{name: counts.get(name, 0) for name in COUNTS},
             "bytes": manifest.bytes,
             "schema_changes": list(manifest.notes),
             "files": len(manifest.files),
@@ -266,12 +259,9 @@ class Publisher:
 
 def most_bad(rows: int | None, ratio: float | None, read: int) -> int:
     """Return the greatest number of bad rows that every limit allows."""
-    limits = (
-        [read]
-        + ([rows] if rows is not None else [])
-        + ([math.floor(ratio * read)] if ratio is not None else [])
-    )
-    return min(limits)
+    # Rounded, since 0.29 * 100 is a little less than 29 and would refuse what is just allowed.
+    by_ratio = read if ratio is None else math.floor(round(ratio * read, 6))
+    return min(read, by_ratio, read if rows is None else rows)
 
 
 def _literal(window: Window, value: CursorValue) -> str:

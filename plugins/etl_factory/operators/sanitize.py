@@ -9,9 +9,12 @@ from airflow.sdk import BaseOperator
 
 from etl_factory.config.resource import Resource
 from etl_factory.identity import attempt
+from etl_factory.landing.manifest import Manifest
+from etl_factory.landing.objects import Landing
 from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
 from etl_factory.operators.handover import read_manifest, write_manifest
+from etl_factory.schema.types import Field
 
 
 class SanitizeOperator(BaseOperator):
@@ -42,7 +45,9 @@ class SanitizeOperator(BaseOperator):
             landing, prefix, done, rows_staged=done.rows_staged, rows_quarantined=done.rows_quarantined
         )
 
-    def _clean(self, manifest: Any, landing: Any, published: Any, name: str) -> Any:
+    def _clean(
+        self, manifest: Manifest, landing: Landing, published: tuple[Field, ...] | None, name: str
+    ) -> Manifest:
         if manifest.staging_table:
             from etl_factory.operators.sanitizing_staged import sanitize_staged
 

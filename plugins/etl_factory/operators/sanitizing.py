@@ -4,54 +4,44 @@ from __future__ import annotations
 
 import base64
 import io
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import AccountingError, NothingToLoad, QuarantineError, SchemaError, TerminalError
-from etl_factory.landing.manifest import FileTally, Manifest, Part, PlannedObject
+from etl_factory.errors import (
+    AccountingError,
+    EtlFactoryError,
+    NothingToLoad,
+    QuarantineError,
+    SchemaError,
+    TerminalError,
+)
+from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
-from etl_factory.schema.contract import Contract, Decision, check_keys
-from etl_factory.schema.rows import Batch, Reject
-from etl_factory.schema.sanitize import RECORD, SOURCE_URI, Cleaning, Wanted, clean, plan_cleaning
+from etl_factory.operators.quarantine import QUARANTINE, Quarantine
+from etl_factory.schema.contract import Contract, Decision, check_keys, shaped
+from etl_factory.schema.rows import Batch
+from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.sources.formats import format_of
 from etl_factory.sources.formats.lattice import merge_schemas
 from etl_factory.sources.specs import Files
 
-log = logging.getLogger(__name__)
-QUARANTINE = pa.schema(
-    [
-        pa.field("resource", pa.string()),
-        pa.field("load_id", pa.string()),
-        pa.field("file", pa.string()),
-        pa.field("record", pa.int64()),
-        pa.field("line", pa.int64()),
-        pa.field("column", pa.string()),
-        pa.field("value", pa.string()),
-        pa.field("reason", pa.string()),
-        pa.field("row", pa.string()),
-        pa.field("quarantined_at", pa.timestamp("us", "UTC")),
-    ]
-)
-SHOWN = 5
+ROWS_AT_ONCE = 65_536
 
 
-@dataclass
-class Tally:
-    """What has been counted so far; `rejects` holds the first few, for messages."""
+@dataclass(frozen=True)
+class Written:
+    """The parts that hold the clean rows and the bad ones, and what became of each source object."""
 
-    staged: int = 0
-    quarantined: int = 0
-    discarded: int = 0
-    shown: list[tuple[str, Reject]] = field(default_factory=list)
+    parts: tuple[Part, ...]
+    quarantine: tuple[Part, ...] = ()
+    files: tuple[FileTally, ...] = ()
 
 
 class Sanitizer:
@@ -61,76 +51,70 @@ class Sanitizer:
         self.resource, self.landing, self.manifest, self.attempt = resource, landing, manifest, attempt
         self.prefix = f"{resource.target.landing_prefix(manifest.plan.load_id)}/{attempt}"
         self.is_file = isinstance(resource.spec, Files)
-        self.tally = Tally()
+        self.staged, self.quarantine = 0, Quarantine(resource.name, manifest.plan.load_id)
 
     def run(self, published: tuple[Field, ...] | None) -> Manifest:
         """Clean every part; return the manifest of this step.
 
         Raises SchemaError (names, types, contract), QuarantineError (more bad rows than allowed),
-        AccountingError (rows read are not rows staged plus quarantined).
+        AccountingError (rows read are not rows staged plus quarantined), NothingToLoad (no table yet,
+        and no file holds a value).
         """
         declared = self._declared()
-        if not declared.names and not self.is_file:
-            raise SchemaError(f"{self._name}: the source has no columns to load")
-        if not declared.names:
-            return self._nothing(published)
         cleaning, decision = self._plan(declared, published)
-        with ExitStack() as stack:
-            writer = stack.enter_context(PartWriter(self.landing, self.prefix, cleaning.arrow))
-            aside = stack.enter_context(PartWriter(self.landing, self.prefix, QUARANTINE, stem="quarantine"))
-            files = tuple(self._clean_part(part, cleaning, writer, aside) for part in self.manifest.parts)
+        written = self._reused(cleaning) or self._rewritten(cleaning)
         done = self.manifest.then(
             step="sanitize",
             attempt=self.attempt,
-            parts=tuple(writer.parts),
-            quarantine=tuple(aside.parts),
+            parts=written.parts,
+            quarantine=written.quarantine,
             fields=tuple(staged.to_json() for staged in cleaning.staged),
-            ddl=self._ddl(decision),
+            ddl=decision.ddl,
             notes=decision.notes,
-            files=tuple(tally for tally in files if tally) if self.is_file else (),
-            rows_read=sum(tally.rows for tally in files) if self.is_file else self.manifest.rows_read,
-            rows_staged=self.tally.staged,
-            rows_quarantined=self.tally.quarantined,
+            files=written.files,
+            rows_read=sum(of.rows for of in written.files) if self.is_file else self.manifest.rows_read,
+            rows_staged=self.staged,
+            rows_quarantined=self.quarantine.rows,
         )
-        return self._checked(done)
+        return self._checked(done, has_columns=cleaning.has_columns)
 
     @property
     def _name(self) -> str:
         return f"{self.resource.dag_id}.{self.resource.name}"
 
     def _plan(self, declared: pa.Schema, published: tuple[Field, ...] | None) -> tuple[Cleaning, Decision]:
-        spec = self.resource.spec
-        modes = spec.schema_contract
+        spec, modes = self.resource.spec, self.resource.spec.schema_contract
+        contract = Contract(self.resource.table_id, modes.tables, modes.columns, modes.types)
+        if not declared.names and self.is_file:
+            return plan_bare(published, contract)
         cleaning, decision = plan_cleaning(
             declared,
             Wanted(spec.columns.include, spec.columns.exclude, spec.columns.rename, spec.columns.types),
             published,
-            Contract(self.resource.table_id, modes.tables, modes.columns, modes.types),
+            contract,
             is_file=self.is_file,
             is_text=self._is_text,
         )
-        check_keys(spec.primary_key, cleaning.columns, self.resource.table_id)
+        if cleaning.has_columns:
+            check_keys(spec.primary_key, cleaning.columns, contract.table)
+            ddl = shaped(decision, spec.partition_by, spec.cluster_by, contract.table)
+            return cleaning, replace(decision, ddl=ddl)
+        if published is not None or not self.is_file:
+            raise SchemaError(self._no_columns(declared))
         return cleaning, decision
+
+    def _no_columns(self, declared: pa.Schema) -> str:
+        found = (
+            f"none of the columns {', '.join(declared.names)} can be"
+            if declared.names
+            else "no column is there to be"
+        )
+        return f"{self._name}: {found} loaded into {self.resource.table_id}: see columns and schema_contract"
 
     @property
     def _is_text(self) -> bool:
         spec = self.resource.spec
         return isinstance(spec, Files) and format_of(spec.format).is_text
-
-    def _ddl(self, decision: Decision) -> tuple[dict[str, object], ...]:
-        """Complete a create with partitioning and clustering, by the columns' published names."""
-        names = {column.original: column.field.name for column in decision.columns}
-        spec = self.resource.spec
-        for key in (*((spec.partition_by,) if spec.partition_by else ()), *spec.cluster_by):
-            if key not in names:
-                raise SchemaError(
-                    f"{self._name}: partition_by or cluster_by names {key!r}, which the data does not have"
-                )
-        shape = {
-            "partition_by": names[spec.partition_by] if spec.partition_by else None,
-            "cluster_by": [names[key] for key in spec.cluster_by],
-        }
-        return tuple({**op, **shape} if op["op"] == "create" else op for op in decision.ddl)
 
     def _declared(self) -> pa.Schema:
         """Return the schema that extract declared, or infer it from every file of this load."""
@@ -144,21 +128,48 @@ class Sanitizer:
                 schemas.append(reader.infer(stream))
         return merge_schemas(schemas)
 
-    def _clean_part(self, part: Part, cleaning: Cleaning, writer: PartWriter, aside: PartWriter) -> FileTally:
-        staged, quarantined = self.tally.staged, self.tally.quarantined
-        where = part.source.uri if part.source else part.uri
+    def _reused(self, cleaning: Cleaning) -> Written | None:
+        """Take extract's own parts, where cleaning would write the very same rows again."""
+        if self.is_file or not all(self._is_clean(part, cleaning) for part in self.manifest.parts):
+            return None
+        self.staged = sum(part.rows or 0 for part in self.manifest.parts)
+        return Written(self.manifest.parts)
+
+    def _is_clean(self, part: Part, cleaning: Cleaning) -> bool:
+        with self.landing.open(part) as stream:
+            file = pq.ParquetFile(io.BufferedReader(stream))  # type: ignore[type-var]  # readable
+            if not cleaning.keeps(file.schema_arrow):
+                return False
+            self._check_part(part, file.metadata.num_rows)
+            checked = cleaning.doubtful
+            names = checked.arrow.names
+            batches = file.iter_batches(batch_size=ROWS_AT_ONCE, columns=names) if names else iter(())
+            return all(clean(_numbered(rows, 0), checked).rows.equals(rows) for rows in batches)
+
+    def _rewritten(self, cleaning: Cleaning) -> Written:
+        with ExitStack() as stack:
+            writer = stack.enter_context(PartWriter(self.landing, self.prefix, cleaning.arrow))
+            aside = stack.enter_context(PartWriter(self.landing, self.prefix, QUARANTINE, stem="quarantine"))
+            tallies = [self._clean_part(part, cleaning, writer, aside) for part in self.manifest.parts]
+        files = tuple(tally for tally in tallies if tally)
+        return Written(tuple(writer.parts), tuple(aside.parts), files)
+
+    def _clean_part(
+        self, part: Part, cleaning: Cleaning, writer: PartWriter, aside: PartWriter
+    ) -> FileTally | None:
+        staged, quarantined = self.staged, self.quarantine.rows
+        of = part.source
+        where = of.uri if of else part.uri
         for batch in self._batches(part):
             done = clean(batch, cleaning, where if self.is_file else None)
             if done.rows.num_rows:
                 writer.write(done.rows)
-            self.tally.staged += done.rows.num_rows
-            self._set_aside(where, (*batch.rejects, *done.rejects), done.discarded, aside)
-        rows = self.tally.staged - staged + self.tally.quarantined - quarantined
-        if not part.source:
-            self._check_part(part, rows)
-            return FileTally(part.uri, "", "", part.size, rows, self.tally.quarantined - quarantined)
-        of = part.source
-        return FileTally(of.uri, of.version, of.modified, of.size, rows, self.tally.quarantined - quarantined)
+            self.staged += done.rows.num_rows
+            self.quarantine.add(where, (*batch.rejects, *done.rejects), done.discarded, aside)
+        bad = self.quarantine.rows - quarantined
+        rows = self.staged - staged + bad
+        self._check_part(part, rows)
+        return FileTally(of.uri, of.version, of.modified, of.size, rows, bad) if of else None
 
     def _check_part(self, part: Part, rows: int) -> None:
         if part.rows is not None and part.rows != rows:
@@ -172,86 +183,46 @@ class Sanitizer:
                     yield from format_of(self.resource.spec.format).read(stream)
                 return
             number = 0
-            for rows in pq.ParquetFile(io.BufferedReader(stream)).iter_batches(batch_size=65_536):  # type: ignore[type-var]  # readable
-                records = pa.array(range(number + 1, number + 1 + rows.num_rows), pa.int64())
+            file = pq.ParquetFile(io.BufferedReader(stream))  # type: ignore[type-var]  # readable
+            for rows in file.iter_batches(batch_size=ROWS_AT_ONCE):
+                yield _numbered(rows, number)
                 number += rows.num_rows
-                yield Batch(rows, records)
 
-    def _set_aside(
-        self, where: str, rejects: tuple[Reject, ...], discarded: tuple[Reject, ...], aside: PartWriter
-    ) -> None:
-        self.tally.quarantined += len(rejects)
-        self.tally.discarded += len(discarded)
-        self.tally.shown += [(where, reject) for reject in rejects][: SHOWN - len(self.tally.shown)]
-        if rejects or discarded:
-            aside.write(self._quarantine_rows(where, (*rejects, *discarded)))
-
-    def _quarantine_rows(self, where: str, rejects: tuple[Reject, ...]) -> pa.RecordBatch:
-        moment = datetime.now(UTC)
-        rows = [
-            {
-                "resource": self.resource.name,
-                "load_id": self.manifest.plan.load_id,
-                "file": where,
-                "record": reject.record,
-                "line": reject.line,
-                "column": reject.column,
-                "value": reject.value,
-                "reason": reject.reason,
-                "row": reject.row,
-                "quarantined_at": moment,
-            }
-            for reject in rejects
-        ]
-        return pa.RecordBatch.from_pylist(rows, QUARANTINE)
-
-    def _checked(self, done: Manifest) -> Manifest:
+    def _checked(self, done: Manifest, *, has_columns: bool) -> Manifest:
         if done.rows_read != done.rows_staged + done.rows_quarantined:
             raise AccountingError(
                 f"{self._name}: {done.rows_read} rows read, but {done.rows_staged} staged and"
                 f" {done.rows_quarantined} quarantined. Nothing was published; report this with the task's log"
             )
         if not self.resource.spec.max_bad_rows.allows(done.rows_quarantined, done.rows_read):
-            raise QuarantineError(self._too_many(done))
+            raise QuarantineError(self._bad(done, "more than max_bad_rows allows"))
+        if not has_columns:
+            raise self._no_table(done)
         return done
 
-    def _too_many(self, done: Manifest) -> str:
-        first = "; ".join(
-            f"{where}, record {reject.record}{f', column {reject.column!r}' if reject.column else ''}:"
-            f" {reject.value[:80]!r} {reject.reason}"
-            for where, reject in self.tally.shown
+    def _no_table(self, done: Manifest) -> EtlFactoryError:
+        """Explain that there is no table yet, and that no value shows which columns it would have."""
+        table = self.resource.table_id
+        if done.rows_quarantined:
+            return QuarantineError(self._bad(done, f"and no other shows which columns {table} would have"))
+        uris = ", ".join(tally.uri for tally in done.files)
+        return NothingToLoad(
+            f"{self._name}: no file holds a record with a value, so {table} cannot be made: {uris}."
+            " Nothing was published; the next run reads them again"
         )
+
+    def _bad(self, done: Manifest, why: str) -> str:
         parts = ", ".join(part.uri for part in done.quarantine)
         return (
-            f"{self._name}: {done.rows_quarantined} of {done.rows_read} rows are bad, more than max_bad_rows allows."
-            f" Nothing was published. All bad rows: {parts}. The first: {first}. Repair them at the source, set"
-            " columns.types, or raise max_bad_rows to load the others and quarantine these"
-        )
-
-    def _nothing(self, published: tuple[Field, ...] | None) -> Manifest:
-        """Return the manifest of files that hold no record: their earlier rows go, and they count as loaded.
-
-        Raises NothingToLoad when there is no table yet, since no file says which columns it would have.
-        """
-        if published is None:
-            uris = ", ".join(part.source.uri for part in self.manifest.parts if part.source)
-            raise NothingToLoad(
-                f"{self._name}: no file holds a record or a header, so {self.resource.table_id} cannot be made:"
-                f" {uris}. Nothing was published; the next run reads them again"
-            )
-        fields = (*(field for field in published if not field.name.startswith("_etl_")), SOURCE_URI, RECORD)
-        empty = tuple(_empty_tally(part.source) for part in self.manifest.parts if part.source)
-        return self.manifest.then(
-            step="sanitize",
-            attempt=self.attempt,
-            parts=(),
-            files=empty,
-            fields=tuple(field.to_json() for field in fields),
+            f"{self._name}: {done.rows_quarantined} of {done.rows_read} rows are bad, {why}."
+            f" Nothing was published. All bad rows: {parts}. The first: {self.quarantine.first}."
+            " Repair them at the source, set columns.types, or raise max_bad_rows to load the others and"
+            " quarantine these"
         )
 
 
-def _empty_tally(of: PlannedObject) -> FileTally:
-    return FileTally(of.uri, of.version, of.modified, of.size, 0, 0)
+def _numbered(rows: pa.RecordBatch, before: int) -> Batch:
+    return Batch(rows, pa.array(range(before + 1, before + 1 + rows.num_rows), pa.int64()))
 
 
 class _naming:

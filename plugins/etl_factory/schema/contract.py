@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from etl_factory.errors import SchemaError
@@ -12,6 +12,13 @@ from etl_factory.schema.types import KEY_TYPES, Field, Mode
 # ALTER COLUMN SET DATA TYPE: https://cloud.google.com/bigquery/docs/managing-table-schemas#change_column_type
 # BigQuery's own lattice ends with FLOAT64, which a NUMERIC does not survive, so we stop before.
 WIDENING = ("INT64", "NUMERIC", "BIGNUMERIC")
+PARTITIONS = ("TIMESTAMP", "DATETIME", "DATE")
+# Why a column is not staged, and so a row that fills it is quarantined; with what to do when it is needed.
+FORBIDDEN, UNTYPED = "the contract allows no new columns", "no value of this column shows its type"
+_REMEDIES = {
+    FORBIDDEN: "is new: set schema_contract.columns to evolve",
+    UNTYPED: "has no value yet, so that its type is unknown: give it under columns.types",
+}
 OnMisfit = Literal["reject_row", "discard_value"]
 OnNew = Literal["evolve", "freeze", "discard_row", "discard_value"]
 
@@ -30,13 +37,14 @@ class Contract:
 class Column:
     """One incoming column: its final field and what happens to values that are not of it.
 
-    `must_be_null`: the contract forbids this new column, and a row that fills it is quarantined.
+    `must_be_null`: why this column is not staged, and a row that fills it is quarantined (FORBIDDEN or
+    UNTYPED); empty for a column that is staged.
     """
 
     original: str
     field: Field
     on_misfit: OnMisfit = "reject_row"
-    must_be_null: bool = False
+    must_be_null: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,7 @@ def _new(
         return [Column(original, field)]
     if contract.columns == "discard_row":
         notes.append(f"column {field.name} is new: rows that fill it are quarantined")
-        return [Column(original, field, must_be_null=True)]
+        return [Column(original, field, must_be_null=FORBIDDEN)]
     notes.append(f"column {field.name} is new: its values are discarded, as schema_contract.columns says")
     return []
 
@@ -194,13 +202,59 @@ def widens(published: str, incoming: str) -> bool:
     return known and WIDENING.index(published) < WIDENING.index(incoming)
 
 
+def leave_out(untyped: Mapping[str, str], decision: Decision, table: str) -> Decision:
+    """Leave out new columns (original to name) that hold NULLs alone, saying so: tomorrow's values show their type."""
+    columns = (
+        Column(original, Field(name, "STRING"), must_be_null=UNTYPED) for original, name in untyped.items()
+    )
+    notes = (
+        f"column {name} holds no value yet: left out of {table} until a value shows its type, or columns.types does"
+        for name in untyped.values()
+    )
+    return replace(decision, columns=(*decision.columns, *columns), notes=(*decision.notes, *notes))
+
+
 def check_keys(keys: tuple[str, ...], columns: tuple[Column, ...], table: str) -> None:
     """Raise SchemaError unless every key column is staged and of a type that BigQuery can compare."""
-    fields = {column.original: column.field for column in columns}
     for key in keys:
-        if key not in fields:
-            raise SchemaError(f"primary_key {key!r} of {table} is not among the columns {', '.join(fields)}")
-        if fields[key].type not in KEY_TYPES:
+        type_ = _needed(f"primary_key {key!r} of {table}", key, columns).type
+        if type_ not in KEY_TYPES:
+            raise SchemaError(f"primary_key {key!r} of {table} is {type_}, which BigQuery cannot compare")
+
+
+def shaped(
+    decision: Decision, partition_by: str | None, cluster_by: tuple[str, ...], table: str
+) -> tuple[dict[str, Any], ...]:
+    """Complete a create with partitioning and clustering, by the columns' published names.
+
+    A table that exists keeps its shape, so that data without these columns is as good as any there.
+    Raises SchemaError when a column to partition or cluster by is left out, or cannot be partitioned by.
+    """
+    creates = any(operation["op"] == "create" for operation in decision.ddl)
+    present = {column.original for column in decision.columns}
+
+    def name_of(key: str, where: str) -> str:
+        if not creates and key not in present:
+            return ""
+        field = _needed(f"{where} {key!r} of {table}", key, decision.columns)
+        if creates and where == "partition_by" and field.type not in PARTITIONS:
             raise SchemaError(
-                f"primary_key {key!r} of {table} is {fields[key].type}, which BigQuery cannot compare"
+                f"partition_by {key!r} of {table} is {field.type}: partition by a DATE, DATETIME or TIMESTAMP"
             )
+        return field.name
+
+    shape = {
+        "partition_by": name_of(partition_by, "partition_by") if partition_by else None,
+        "cluster_by": [name_of(key, "cluster_by") for key in cluster_by],
+    }
+    return tuple({**op, **shape} if op["op"] == "create" else op for op in decision.ddl)
+
+
+def _needed(what: str, original: str, columns: tuple[Column, ...]) -> Field:
+    """Return the field of a column that the load cannot do without."""
+    known = {column.original: column for column in columns}
+    if original not in known:
+        raise SchemaError(f"{what} is not among the columns {', '.join(known)}")
+    if why := known[original].must_be_null:
+        raise SchemaError(f"{what} {_REMEDIES[why]}")
+    return known[original].field

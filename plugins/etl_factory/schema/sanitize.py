@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any
 
@@ -13,13 +13,15 @@ import pyarrow.compute as pc
 
 from etl_factory.errors import SchemaError
 from etl_factory.schema.casting import cast_column
-from etl_factory.schema.contract import Column, Contract, Decision, decide
+from etl_factory.schema.contract import Column, Contract, Decision, decide, leave_out
 from etl_factory.schema.naming import column_name, name_columns
 from etl_factory.schema.rows import Batch, Reject, bounded
-from etl_factory.schema.types import Field, field_of, is_text, staged_arrow
+from etl_factory.schema.types import Field, field_of, is_text, is_untyped, staged_arrow
 
 SOURCE_URI = Field("_etl_source_uri", "STRING")
 RECORD = Field("_etl_record", "INT64")
+# Every value of their Arrow type is one of BigQuery's; text may be no UTF-8, and a date off the calendar.
+EXACT = ("BOOL", "INT64", "FLOAT64", "NUMERIC", "BYTES")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,22 @@ class Cleaning:
         """Arrow schema of the clean parts."""
         return pa.schema([pa.field(field.name, staged_arrow(field)) for field in self.staged])
 
+    @property
+    def has_columns(self) -> bool:
+        """Whether any column of the data is staged."""
+        return any(not column.must_be_null for column in self.columns)
+
+    def keeps(self, schema: pa.Schema) -> bool:
+        """Whether rows of `schema` have the very names and types that clean rows have."""
+        own = all(column.original == column.field.name for column in self.columns)
+        return own and schema.equals(self.arrow)
+
+    @property
+    def doubtful(self) -> Cleaning:
+        """The same cleaning of those columns alone whose values must be looked at even if their type is right."""
+        columns = tuple(column for column in self.columns if column.field.type not in EXACT)
+        return replace(self, columns=columns)
+
 
 @dataclass(frozen=True)
 class Cleaned:
@@ -69,23 +87,40 @@ def plan_cleaning(
     originals = choose(declared.names, wanted)
     names = name_columns(originals, dict(wanted.rename))
     types = dict(wanted.types)
-    _demand(types, originals, "columns.types")
+    demand(types, originals, "columns.types")
     incoming = {
         original: Field(names[original], types[original])
         if original in types
         else _incoming(declared.field(original), names[original], published or ())
         for original in originals
     }
-    decision = decide(incoming, published, contract, is_text=is_text, settled=types)
+    typed = {original: field for original, field in incoming.items() if field}
+    untyped = {original: names[original] for original in originals if original not in typed}
+    decision = decide(typed, published, contract, is_text=is_text, settled=types)
+    decision = leave_out(untyped, decision, contract.table)
     return Cleaning(decision.columns, declared, is_file), decision
 
 
-def _incoming(arrow: pa.Field, name: str, published: tuple[Field, ...]) -> Field:
-    """Return a column's own field; a column of NULLs says nothing, so it takes the published type."""
+def _incoming(arrow: pa.Field, name: str, published: tuple[Field, ...]) -> Field | None:
+    """Return a column's own field; a column of NULLs says nothing, so it takes the published type or has none."""
     known = {held.name.lower(): held for held in published}.get(name.lower())
-    if known and pa.types.is_null(arrow.type) and known.mode != "REPEATED" and known.type != "RECORD":
-        return Field(name, known.type)
-    return field_of(arrow, name)
+    if not is_untyped(arrow.type):
+        return field_of(arrow, name)
+    if known is None:
+        return None
+    return Field(name, known.type) if _is_scalar(known) else field_of(arrow, name)
+
+
+def plan_bare(published: tuple[Field, ...] | None, contract: Contract) -> tuple[Cleaning, Decision]:
+    """Plan for files that name no column, as empty files and `{}` records: every published column is NULL."""
+    scalars = (field for field in published or () if _is_scalar(field))
+    incoming = {field.name: Field(field.name, field.type) for field in scalars}
+    decision = decide(incoming, published, contract, is_text=False)
+    return Cleaning(decision.columns, pa.schema([]), is_file=True), decision
+
+
+def _is_scalar(field: Field) -> bool:
+    return field.mode != "REPEATED" and field.type != "RECORD"
 
 
 def choose(names: list[str], wanted: Wanted) -> tuple[str, ...]:
@@ -93,7 +128,7 @@ def choose(names: list[str], wanted: Wanted) -> tuple[str, ...]:
 
     An excluded column may be absent, as a key of a JSON file may, but not be there under a similar name.
     """
-    _demand(wanted.include, names, "columns.include")
+    demand(wanted.include, names, "columns.include")
     _check_excluded(wanted.exclude, names)
     return tuple(n for n in names if (not wanted.include or n in wanted.include) and n not in wanted.exclude)
 
@@ -108,7 +143,8 @@ def _check_excluded(excluded: Collection[str], names: list[str]) -> None:
             )
 
 
-def _demand(asked: Collection[str], present: Collection[str], where: str) -> None:
+def demand(asked: Collection[str], present: Collection[str], where: str) -> None:
+    """Raise SchemaError when `where` in config names a column that the data does not have."""
     import difflib
 
     for name in asked:
@@ -167,11 +203,7 @@ def _reject(batch: Batch, index: int, column: Column) -> Reject:
         name: _shown(array, index)
         for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True)
     }
-    reason = (
-        "the contract allows no new columns"
-        if column.must_be_null
-        else f"not a {column.field.type} that BigQuery can hold exactly"
-    )
+    reason = column.must_be_null or f"not a {column.field.type} that BigQuery can hold exactly"
     return Reject(
         record=batch.records[index].as_py(),
         line=None,

@@ -128,6 +128,15 @@ def scalar_type(type_: pa.DataType, column: str) -> str:
     )
 
 
+def is_untyped(type_: pa.DataType) -> bool:
+    """Whether a type has no value but NULL."""
+    import pyarrow.types as t
+
+    if t.is_dictionary(type_) or t.is_run_end_encoded(type_):
+        return is_untyped(type_.value_type)
+    return bool(t.is_null(type_))
+
+
 def is_text(type_: pa.DataType) -> bool:
     """Whether a type is one of Arrow's spellings of text."""
     import pyarrow.types as t

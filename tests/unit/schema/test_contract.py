@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from etl_factory.errors import SchemaError
-from etl_factory.schema.contract import Column, Contract, check_keys, decide, fits, widens
+from etl_factory.schema.contract import FORBIDDEN, Column, Contract, check_keys, decide, fits, widens
 from etl_factory.schema.types import Field
 
 TABLE = "acme.raw.orders"
@@ -65,7 +65,7 @@ def test_a_new_column_is_refused() -> None:
 
 def test_rows_of_a_new_column_are_discarded() -> None:
     decision = new_column("discard_row")
-    assert decision.columns[1] == Column("New", Field("new", "STRING"), must_be_null=True)
+    assert decision.columns[1] == Column("New", Field("new", "STRING"), must_be_null=FORBIDDEN)
     assert decision.ddl == ()
     assert "quarantined" in decision.notes[0]
 
