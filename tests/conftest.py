@@ -59,3 +59,12 @@ def stack() -> Iterator[dict[str, str]]:
     os.environ.update(before)
     if not kept:
         servers.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs no server first, then what needs the servers, and what needs Airflow last."""
+
+    def needs(item: pytest.Item) -> int:
+        return 2 if item.get_closest_marker("airflow") else int(bool(item.get_closest_marker("stack")))
+
+    items.sort(key=needs)
