@@ -17,6 +17,7 @@ MESSAGES = {
     ("damaged", "too_many_bad.sanitize"): ("failed", "1 of 3 rows are bad", "'two'"),
     ("nothing", "no_match.extract"): ("skipped", "s3://e2e-files/nothing/no-such-*.csv", "Nothing was published"),
     ("nothing", "empty_file.sanitize"): ("skipped", "s3://e2e-files/nothing/empty.csv", "no file holds a record"),
+    ("nothing", "only_header.sanitize"): ("skipped", "s3://e2e-files/nothing/header.csv", "no file holds a record"),
     ("empty_table", "increments.extract"): ("skipped", "no rows", "Nothing was published"),
 }  # fmt: skip
 SOURCES = sorted({source for source, _ in MESSAGES})

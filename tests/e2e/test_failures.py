@@ -21,7 +21,7 @@ def test_message(failed: dict[str, tuple[str, str]], local: Local, source: str, 
 def test_nothing_of_what_failed_was_published(failed: dict[str, tuple[str, str]]) -> None:
     client = systems.clients.bigquery_client("bad-project")
     tables = {table.table_id for table in client.list_tables("raw")}
-    assert tables == {"empty_table__snapshot", "nothing__only_header"}
+    assert tables == {"empty_table__snapshot"}
 
 
 def test_empty_table_is_published_empty(failed: dict[str, tuple[str, str]]) -> None:
@@ -31,11 +31,3 @@ def test_empty_table_is_published_empty(failed: dict[str, tuple[str, str]]) -> N
     assert types["amount"] == "NUMERIC"
     assert types["moment"] == "TIMESTAMP"
     assert list(client.query_and_wait("SELECT * FROM raw.empty_table__snapshot")) == []
-
-
-def test_header_without_rows_is_recorded_as_loaded(failed: dict[str, tuple[str, str]]) -> None:
-    client = systems.clients.bigquery_client("bad-project")
-    sql = "SELECT uri, `rows` FROM raw_etl._loads__nothing__only_header WHERE kind = 'file'"
-    assert [tuple(row.values()) for row in client.query_and_wait(sql)] == [
-        ("s3://e2e-files/nothing/header.csv", 0)
-    ]
