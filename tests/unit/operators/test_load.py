@@ -1,0 +1,182 @@
+"""The load job: exactly the listed objects, a declared schema, and an id that a retry finds again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import LOAD_ID, FakeLanding, FakeWarehouse, context_of, manifest_of, resource_of
+
+from etl_factory.config.resource import Resource
+from etl_factory.landing.manifest import Manifest, Part, dumps, load_manifest
+from etl_factory.operators import google
+from etl_factory.operators.load import GCSToStagingOperator
+from etl_factory.schema.types import Field
+from etl_factory.warehouse.sql import QUARANTINE_COLUMNS
+from examples import Write
+
+STAGING = f"_staging__shop__orders__{LOAD_ID}_sanitize_1_00000000"
+FIELDS = (Field("id", "INT64"), Field("doc", "JSON"), Field("at", "TIMESTAMP", "REQUIRED"))
+PARTS = tuple(Part(f"gs://acme-landing/part-{n}.parquet", 1, 10, "md5", rows=5) for n in range(2))
+BAD = (Part("gs://acme-landing/quarantine-0.parquet", 1, 10, "md5", rows=1),)
+URI = "gs://acme-landing/sanitize/manifest.json"
+
+
+class Load(GCSToStagingOperator):
+    """The operator, with its jobs kept instead of sent."""
+
+    jobs: list[tuple[str, dict[str, Any]]]
+
+    def _insert_job(self, configuration: dict[str, Any], job_id: str) -> None:  # type: ignore[override]  # nobody asks
+        self.jobs.append((job_id, configuration))
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"is_anonymous": True, "project": "composer-project"}
+    value = json.dumps({"conn_type": "google_cloud_platform", "extra": extra})
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", value)
+
+
+@pytest.fixture
+def resource(write: Write) -> Resource:
+    return resource_of(write, "table: public.orders\nload: catalog")
+
+
+@pytest.fixture
+def landing() -> FakeLanding:
+    return FakeLanding()
+
+
+@pytest.fixture
+def warehouse(resource: Resource) -> FakeWarehouse:
+    return FakeWarehouse(resource.target)
+
+
+def sanitized(resource: Resource, **values: Any) -> Manifest:
+    fields = tuple(field.to_json() for field in FIELDS)
+    defaults = {"step": "sanitize", "attempt": "sanitize-1-00000000", "parts": PARTS, "fields": fields}
+    return manifest_of(resource, **(defaults | values))
+
+
+@pytest.fixture
+def run(
+    resource: Resource, landing: FakeLanding, warehouse: FakeWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """Return a function that executes the task on a manifest; it returns the jobs and what XCom carries."""
+    monkeypatch.setattr(google, "landing", lambda of: landing)
+    monkeypatch.setattr(google, "warehouse", lambda of: warehouse)
+
+    def execute(manifest: Manifest, try_number: int = 1) -> tuple[list[tuple[str, dict[str, Any]]], Any]:
+        landing.objects[URI] = dumps(manifest).encode()
+        operator = Load(task_id="load", resource=resource)
+        operator.jobs = []
+        left = operator.execute(context_of({"manifest": URI}, try_number))
+        return operator.jobs, left
+
+    return execute
+
+
+def test_the_job_loads_exactly_the_listed_objects(run: Any, resource: Resource) -> None:
+    [(_, job)], _ = run(sanitized(resource))
+
+    assert job["load"].pop("destinationTableProperties") == {"labels": resource.target.labels}
+    assert job["load"].pop("parquetOptions") == {}
+    assert job == {
+        "load": {
+            "sourceUris": [part.uri for part in PARTS],
+            "sourceFormat": "PARQUET",
+            "autodetect": False,
+            "ignoreUnknownValues": False,
+            "schema": {
+                "fields": [
+                    {"name": "id", "type": "INT64", "mode": "NULLABLE"},
+                    {"name": "doc", "type": "STRING", "mode": "NULLABLE"},
+                    {"name": "at", "type": "TIMESTAMP", "mode": "NULLABLE"},
+                ]
+            },
+            "destinationTable": {
+                "projectId": "acme-analytics", "datasetId": "raw_etl", "tableId": STAGING,
+            },
+            "createDisposition": "CREATE_IF_NEEDED",
+            "writeDisposition": "WRITE_TRUNCATE",
+        },
+        "labels": {**resource.target.labels, "etl_load_id": LOAD_ID},
+    }  # fmt: skip
+
+
+def test_a_retry_finds_the_job_of_the_first_try(run: Any, resource: Resource) -> None:
+    [(first, _)], _ = run(sanitized(resource))
+    [(again, _)], _ = run(sanitized(resource), try_number=2)
+
+    assert first == again
+    assert first.startswith(f"{LOAD_ID}_load_")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attempt": "sanitize-2-11111111"},
+        {"parts": PARTS[:1]},
+        {"fields": tuple(field.to_json() for field in FIELDS[:2])},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_another_manifest_is_another_job(run: Any, resource: Resource, changes: dict[str, Any]) -> None:
+    [(first, _)], _ = run(sanitized(resource))
+    [(other, _)], _ = run(replace(sanitized(resource), **changes))
+
+    assert first != other
+
+
+def test_two_tries_never_share_a_manifest(run: Any, resource: Resource, landing: FakeLanding) -> None:
+    _, first = run(sanitized(resource))
+    _, again = run(sanitized(resource))
+
+    assert first["manifest"] != again["manifest"]
+    assert first["staging_table"] == again["staging_table"] == f"acme-analytics.raw_etl.{STAGING}"
+    done = load_manifest(landing.read_text(first["manifest"]))
+    expected = sanitized(resource, step="load", staging_table=first["staging_table"])
+    assert done == expected
+
+
+def test_bad_rows_are_loaded_beside(run: Any, resource: Resource, warehouse: FakeWarehouse) -> None:
+    jobs, left = run(sanitized(resource, quarantine=BAD))
+
+    assert [job["load"]["sourceUris"] for _, job in jobs] == [[p.uri for p in PARTS], [BAD[0].uri]]
+    assert jobs[1][1]["load"]["destinationTable"]["tableId"] == f"{STAGING}_quarantine"
+    held = warehouse.tables[f"{left['staging_table']}_quarantine"]
+    assert {field.name: field.type for field in held} == QUARANTINE_COLUMNS
+
+
+def test_without_parts_an_empty_table_is_staged(
+    run: Any, resource: Resource, warehouse: FakeWarehouse
+) -> None:
+    jobs, left = run(sanitized(resource, parts=()))
+
+    assert jobs == []
+    assert warehouse.tables[left["staging_table"]] == FIELDS
+
+
+def test_rows_that_are_staged_already_are_not_loaded(
+    run: Any, resource: Resource, warehouse: FakeWarehouse
+) -> None:
+    jobs, left = run(sanitized(resource, parts=(), staging_table="acme-analytics.raw_etl._staging_x"))
+
+    assert (jobs, warehouse.tables) == ([], {})
+    assert left["staging_table"] == "acme-analytics.raw_etl._staging_x"
+
+
+@pytest.mark.parametrize(("held", "done"), [(10, True), (9, False), (None, False)])
+def test_a_load_counts_only_with_all_its_rows(
+    run: Any, resource: Resource, warehouse: FakeWarehouse, held: int | None, done: bool
+) -> None:
+    asked: list[bool] = []
+    warehouse.row_count = lambda table: held  # type: ignore[method-assign]  # this fake's own answer
+    warehouse.run_once = lambda job_id, submit, is_done: asked.append(is_done())  # type: ignore[method-assign]  # as above
+
+    run(sanitized(resource))
+
+    assert asked == [done]

@@ -1,0 +1,392 @@
+"""Publish: who may move the watermark, what an append compares with, and what every failure says to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from fakes import LOAD_ID, MORNING, NOON, FakeWarehouse, manifest_of, resource_of
+
+from etl_factory.config.resource import Resource
+from etl_factory.errors import (
+    AccountingError,
+    EtlFactoryError,
+    NotFoundError,
+    QuarantineError,
+    StaleError,
+    TerminalError,
+    TransientError,
+)
+from etl_factory.landing.manifest import FileTally, Manifest, Plan
+from etl_factory.operators.publish import summary
+from etl_factory.operators.publishing import Publisher, most_bad
+from etl_factory.schema.types import Field
+from etl_factory.sources.specs import BadRows
+from etl_factory.warehouse import sql
+from etl_factory.warehouse.ledger import Head
+from etl_factory.warehouse.publication import Publication
+from etl_factory.windows import Window
+from examples import Write
+
+ORDERS = "table: public.orders\nload: transactional\ncursor: updated_at\nbackfill_from: 2025-01-01"
+TABLE = "acme-analytics.raw.shop__orders"
+STAGING = f"acme-analytics.raw_etl._staging__shop__orders__{LOAD_ID}_sanitize_1_00000000"
+FIELDS = (Field("id", "INT64"), Field("updated_at", "TIMESTAMP"))
+COUNTS = {"inserted": 3, "updated": 2, "unchanged": 1, "superseded": 0, "deleted": 0, "quarantined": 1}
+ROW = {
+    "load_id": LOAD_ID,
+    "attempt": "sanitize-1",
+    "mode": "live",
+    "rows_read": 7,
+    "rows_staged": 6,
+    **COUNTS,
+}
+
+
+@pytest.fixture
+def orders(write: Write) -> Resource:
+    return resource_of(write, ORDERS)
+
+
+def staged(resource: Resource, *fields: Field, **values: Any) -> Manifest:
+    """Return what load left."""
+    defaults: dict[str, Any] = {
+        "step": "load", "attempt": "sanitize-1", "staging_table": STAGING, "rows_read": 7, "rows_staged": 7,
+        "fields": tuple(field.to_json() for field in fields or FIELDS),
+    }  # fmt: skip
+    return manifest_of(resource, **(defaults | values))
+
+
+def planned(mode: str = "live", epoch: int = 0, window: Window | None = None, **values: Any) -> Plan:
+    return Plan(LOAD_ID, mode, epoch, values.get("watermark"), window)
+
+
+def publisher(resource: Resource, manifest: Manifest, **values: Any) -> Publisher:
+    warehouse = FakeWarehouse(resource.target, **values)
+    warehouse.tables.setdefault(resource.table_id, (*FIELDS, *(Field(n, "STRING") for n in sql.METADATA)))
+    return Publisher(resource, warehouse, manifest, "scheduled__1")
+
+
+def ready(resource: Resource, manifest: Manifest, **values: Any) -> tuple[Publisher, FakeWarehouse]:
+    """Return a publisher whose job commits its ledger row."""
+    made = publisher(resource, manifest, **values)
+    fake: Any = made.warehouse
+    fake.publish = lambda job_id, parameters: fake.loads.append(ROW)
+    return made, fake
+
+
+# The watermark
+
+END = datetime(2025, 6, 1, 12, tzinfo=UTC)
+LIVE = Window("instant", datetime(2025, 6, 1, 6, tzinfo=UTC), END)
+LATER = "2025-06-02T00:00:00+00:00"
+WATERMARKS = {
+    "the first run sets it": (planned(window=LIVE), Head(), NOON),
+    "a live run moves it forward": (planned(window=LIVE), Head(4, 0, MORNING), NOON),
+    "a late live run never moves it back": (planned(window=LIVE), Head(4, 0, LATER), LATER),
+    "a backfill leaves it": (planned("backfill", window=LIVE), Head(4, 0, MORNING), MORNING),
+    "a backfill before any run sets none": (planned("backfill", window=LIVE), Head(), None),
+    "a full refresh sets it": (planned("full_refresh", window=LIVE), Head(4, 0, MORNING), NOON),
+    "a full refresh moves it even back": (planned("full_refresh", window=LIVE), Head(4, 0, LATER), NOON),
+    "a live run of an earlier epoch leaves it": (planned(window=LIVE), Head(5, 1, MORNING), MORNING),
+    "a read without a window leaves it": (planned(), Head(4, 0, MORNING), MORNING),
+    "integers are compared as numbers": (
+        planned(window=Window("integer", 5, 10)), Head(1, 0, "9"), "10",
+    ),
+    "dates are compared as dates": (
+        planned(window=Window("date", None, date(2025, 6, 2))), Head(1, 0, "2025-06-01"), "2025-06-02",
+    ),
+    "naive moments are compared as such": (
+        planned(window=Window("naive", None, datetime(2025, 6, 2))), Head(1, 0, "2025-06-03T00:00:00"),
+        "2025-06-03T00:00:00",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("plan", "head", "expected"), WATERMARKS.values(), ids=WATERMARKS)
+def test_watermark(orders: Resource, plan: Plan, head: Head, expected: str | None) -> None:
+    row = {"version": head.version, "epoch": head.epoch, "watermark": head.watermark, "snapshot_at": None}
+    made, fake = ready(orders, staged(orders, plan=plan), heads=[row] if head.version else [])
+
+    made.run()
+
+    epoch = head.epoch + (plan.mode == "full_refresh")
+    asked = {name: fake.parameters[name] for name in ("watermark", "expected", "epoch", "mode")}
+    assert asked == {"watermark": expected, "expected": head.version, "epoch": epoch, "mode": plan.mode}
+
+
+# What is published how
+
+FILES = "path: s3://drops/*.csv\nformat: csv\nload: {}"
+STRATEGIES = [
+    (ORDERS, "postgres", "live", "append"),
+    (f"{ORDERS}\nprimary_key: [id]", "postgres", "live", "merge"),
+    (f"{ORDERS}\nprimary_key: [id]", "postgres", "backfill", "merge"),
+    (f"{ORDERS}\nprimary_key: [id]", "postgres", "full_refresh", "replace"),
+    ("table: public.orders\nload: catalog", "postgres", "live", "replace"),
+    (FILES.format("transactional"), "s3", "live", "append_files"),
+    (FILES.format("transactional") + "\nprimary_key: [id]", "s3", "live", "merge"),
+    (FILES.format("transactional"), "s3", "full_refresh", "replace"),
+    (FILES.format("catalog"), "s3", "live", "replace"),
+]
+
+
+def publication(resource: Resource, manifest: Manifest) -> Publication:
+    return publisher(resource, manifest)._publication()
+
+
+@pytest.mark.parametrize(("spec", "type_", "mode", "strategy"), STRATEGIES)
+def test_strategy(write: Write, spec: str, type_: str, mode: str, strategy: str) -> None:
+    resource = resource_of(write, spec, type_=type_)
+    made = publication(resource, staged(resource, plan=planned(mode)))
+
+    assert made.strategy == strategy
+    assert made.is_file == (type_ == "s3")
+    assert made.checks_shrink == ("load: catalog" in spec)
+
+
+def test_own_columns_of_staging_are_not_published(orders: Resource) -> None:
+    made = publication(orders, staged(orders, *FIELDS, Field("_etl_source_uri", "STRING")))
+
+    assert made.names == ("id", "updated_at")
+    assert [column.type for column in made.columns] == ["INT64", "TIMESTAMP"]
+
+
+def test_rows_that_are_in_bigquery_keep_their_raw_names(orders: Resource) -> None:
+    raw = {"id": ["Order No", "STRING"]}
+    made = publication(orders, staged(orders, extra={"staged": raw}))
+
+    assert [(column.name, column.type) for column in made.columns] == [
+        ("Order No", "STRING"),
+        ("updated_at", "TIMESTAMP"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        ("", ("orderno", "Updated_At")),
+        ('columns: { rename: { "Order No": ORDERNO, "updated at": updated_AT } }', ("orderno", "Updated_At")),
+    ],
+)
+def test_key_and_cursor_go_by_the_published_name(write: Write, columns: str, named: tuple[str, str]) -> None:
+    cursor = '"updated at"' if columns else "updated_at"
+    key = '"Order No"' if columns else "orderno"
+    spec = f"table: o\nload: transactional\ncursor: {cursor}\nprimary_key: [{key}]\n{columns}"
+    resource = resource_of(write, spec)
+    fields = (Field("orderno", "INT64"), Field("Updated_At", "TIMESTAMP"))
+    made = publication(resource, staged(resource, *fields))
+
+    assert (*made.keys, made.cursor) == named
+
+
+def test_a_cursor_that_the_contract_discards_compares_nothing(orders: Resource) -> None:
+    made = publication(orders, staged(orders, Field("id", "INT64"), plan=planned(window=LIVE)))
+
+    assert (made.cursor, made.window) == (None, "")
+
+
+WINDOWS = [
+    ("TIMESTAMP", LIVE, "(t.`updated_at` >= TIMESTAMP '2025-06-01 06:00:00+00:00' AND"
+     " t.`updated_at` < TIMESTAMP '2025-06-01 12:00:00+00:00') OR t.`updated_at` IS NULL"),
+    ("TIMESTAMP", Window("instant", None, END),
+     "(t.`updated_at` < TIMESTAMP '2025-06-01 12:00:00+00:00') OR t.`updated_at` IS NULL"),
+    ("DATETIME", Window("naive", None, datetime(2025, 6, 1, 0, 0, 0, 5)),
+     "(t.`updated_at` < DATETIME '2025-06-01 00:00:00.000005') OR t.`updated_at` IS NULL"),
+    ("DATE", Window("date", date(2025, 1, 1), date(2025, 6, 1)),
+     "(t.`updated_at` >= DATE '2025-01-01' AND t.`updated_at` < DATE '2025-06-01') OR t.`updated_at` IS NULL"),
+    ("INT64", Window("integer", -5, 10),
+     "(t.`updated_at` >= -5 AND t.`updated_at` < 10) OR t.`updated_at` IS NULL"),
+    ("STRING", LIVE, ""),
+    ("NUMERIC", Window("integer", 0, 10), ""),
+    ("TIMESTAMP", None, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("type_", "window", "expected"), WINDOWS)
+def test_window(orders: Resource, type_: str, window: Window | None, expected: str) -> None:
+    manifest = staged(orders, Field("updated_at", type_), plan=planned(window=window))
+
+    assert publication(orders, manifest).window == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "ratio", "read", "most"),
+    [
+        (0, None, 100, 0), (3, None, 100, 3), (300, None, 100, 100), (None, 0.1, 100, 10), (None, 0.1, 19, 1),
+        (None, 0.29, 100, 29), (None, 1.0, 7, 7), (5, 0.1, 100, 5), (50, 0.1, 100, 10), (None, None, 4, 4),
+        (None, 0.5, 0, 0),
+    ],
+)  # fmt: skip
+def test_most_bad(rows: int | None, ratio: float | None, read: int, most: int) -> None:
+    assert most_bad(rows, ratio, read) == most
+
+
+@pytest.mark.parametrize(("rows", "ratio"), [(3, None), (None, 0.07), (None, 0.5), (2, 0.9)])
+def test_most_bad_is_what_sanitize_allows(rows: int | None, ratio: float | None) -> None:
+    limit = BadRows(rows=rows, ratio=ratio)
+    for read in range(200):
+        most = most_bad(rows, ratio, read)
+        assert limit.allows(most, read)
+        assert most == read or not limit.allows(most + 1, read)
+
+
+# The run
+
+REPORT = {
+    "resource": "orders", "table": TABLE, "outcome": "published", "mode": "live",
+    "window": "[2025-06-01T06:00:00+00:00, 2025-06-01T12:00:00+00:00)", "rows_read": 7, "rows_staged": 7, **COUNTS,
+    "bytes": 0, "schema_changes": ["column a is new"], "files": 0,
+}  # fmt: skip
+
+
+def test_a_publish_reports_what_the_ledger_counted(orders: Resource) -> None:
+    manifest = staged(orders, plan=planned(window=LIVE), notes=("column a is new",))
+    made, fake = ready(orders, manifest)
+
+    assert made.run() == REPORT
+    assert fake.jobs[0].startswith(f"{LOAD_ID}_publish_sanitize-1_0_")
+    assert fake.parameters["schema_changes"] == '["column a is new"]'
+    assert fake.parameters["most_bad"] == 0
+
+
+def test_what_is_committed_already_is_only_reported(orders: Resource) -> None:
+    made, fake = ready(orders, staged(orders, ddl=({"op": "relax", "name": "id"},)), loads=[ROW])
+
+    assert made.run()["inserted"] == 3
+    assert fake.jobs == []
+    assert not any("ALTER TABLE" in statement for statement in fake.statements)
+
+
+def test_the_head_is_part_of_the_jobs_name(orders: Resource) -> None:
+    heads = [{"version": version, "epoch": 0, "watermark": None, "snapshot_at": None} for version in (7, 8)]
+    jobs = []
+    for head in heads:
+        made, fake = ready(orders, staged(orders), heads=[head])
+        made.run()
+        jobs += fake.jobs
+
+    assert jobs[0] == jobs[1].replace("_8_", "_7_") != jobs[1]
+
+
+def test_a_ledger_row_that_does_not_show_is_waited_for(orders: Resource) -> None:
+    with pytest.raises(TransientError, match="the ledger does not show the publish yet"):
+        publisher(orders, staged(orders)).run()
+
+
+def catalog(write: Write, head: Mapping[str, Any]) -> tuple[Publisher, FakeWarehouse]:
+    resource = resource_of(write, "table: public.orders\nload: catalog\nmax_shrink: 0.3")
+    manifest = staged(resource, snapshot_at=NOON, rows_quarantined=1, rows_staged=6)
+    return ready(resource, manifest, heads=[{"version": 1, "epoch": 0, "watermark": None, **head}])
+
+
+@pytest.mark.parametrize("snapshot_at", [None, MORNING, NOON])
+def test_a_newer_snapshot_replaces_an_older_one(write: Write, snapshot_at: str | None) -> None:
+    made, fake = catalog(write, {"snapshot_at": snapshot_at and datetime.fromisoformat(snapshot_at)})
+
+    assert made.run()["outcome"] == "published"
+    assert fake.parameters["least_ratio"] == pytest.approx(0.7)
+
+
+def test_an_older_snapshot_is_left_out_and_all_its_rows_counted(write: Write) -> None:
+    made, fake = catalog(write, {"snapshot_at": datetime.fromisoformat(LATER)})
+
+    report = made.run()
+
+    assert (report["outcome"], report["rows_read"]) == ("superseded", 7)
+    assert {name: report[name] for name in COUNTS if report[name]} == {"superseded": 7}
+    assert fake.jobs == []
+    assert summary(report) == f"{TABLE}: a newer snapshot is published already, so this one was left out"
+
+
+def test_a_summary_counts_every_row() -> None:
+    assert summary(REPORT) == (
+        f"{TABLE}: 7 rows read, 3 inserted, 2 updated, 1 unchanged, 0 superseded, 0 deleted, 1 quarantined"
+    )
+
+
+def test_files_go_into_the_ledger_with_their_tallies(write: Write) -> None:
+    resource = resource_of(write, FILES.format("transactional"), type_="s3")
+    file = FileTally("s3://drops/a.csv", "etag-1", MORNING, 12, 7, 1)
+    made, fake = ready(resource, staged(resource, files=(file,)))
+
+    assert made.run()["files"] == 1
+    names = ("uris", "versions", "sizes", "modified", "file_rows", "file_quarantined")
+    assert [fake.parameters[name] for name in names] == [
+        ("s3://drops/a.csv",), ("etag-1",), (12,), (datetime(2025, 6, 1, 6, tzinfo=UTC),), (7,), (1,),
+    ]  # fmt: skip
+
+
+# Changes of the table
+
+CREATE = {"op": "create", "fields": [field.to_json() for field in FIELDS]}
+
+
+def test_changes_come_before_the_transaction(orders: Resource) -> None:
+    made, fake = ready(orders, staged(orders, ddl=(CREATE, {"op": "relax", "name": "id"})))
+    made.run()
+
+    kinds = (
+        "CREATE TABLE IF NOT EXISTS `acme-analytics.raw.shop__orders`",
+        "DROP NOT NULL",
+        "BEGIN TRANSACTION",
+    )
+    found = [next(n for n, s in enumerate(fake.statements) if kind in s) for kind in kinds]
+    assert found == sorted(found)
+    assert not any("_etl_load_id` STRING" in s and "ALTER" in s for s in fake.statements)
+
+
+def test_a_table_that_was_not_made_here_gets_our_columns(orders: Resource) -> None:
+    made, fake = ready(orders, staged(orders), tables={TABLE: FIELDS})
+    made.run()
+
+    assert sum("ADD COLUMN IF NOT EXISTS" in statement for statement in fake.statements) == 3
+
+
+def test_a_table_that_is_gone_since_sanitize(orders: Resource) -> None:
+    made = publisher(orders, staged(orders))
+    made.warehouse.tables.clear()
+
+    with pytest.raises(
+        StaleError, match=f"table {TABLE} is gone since `sanitize` ran: clear the run from `extract`"
+    ):
+        made.run()
+
+
+# What every failure says
+
+GONE = f"BigQuery: Not found: Table {STAGING.replace('.', ':', 1)} was not found in location EU"
+EXPLAINED: dict[str, tuple[Callable[[str], TerminalError], str, type[EtlFactoryError], str]] = {
+    "head moved": (TerminalError, f"x {sql.MOVED} y", TransientError, "came first; this one will be retried"),
+    "unbalanced": (TerminalError, f"x {sql.UNBALANCED}, inserted rows", AccountingError, "rows do not add up"),
+    "bad keys": (TerminalError, sql.TOO_MANY_BAD, QuarantineError, r"NULL primary key \(id\) for max_bad_rows"),
+    "staging gone": (NotFoundError, GONE, StaleError, f"staging table {STAGING} is gone: clear from `extract`"),
+    "anything else": (TerminalError, "BigQuery: no", TerminalError, "^BigQuery: no$"),
+    "another table": (NotFoundError, "Not found: Table p:d.t", NotFoundError, "^Not found: Table p:d.t$"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raised", "text", "kind", "says"), EXPLAINED.values(), ids=EXPLAINED)
+def test_a_failed_publish_says_what_to_do(
+    write: Write, raised: Callable[[str], TerminalError], text: str, kind: type[EtlFactoryError], says: str
+) -> None:
+    resource = resource_of(write, f"{ORDERS}\nprimary_key: [id]")
+    with pytest.raises(kind, match=says) as failed:
+        publisher(resource, staged(resource), failure=raised(text)).run()
+    assert type(failed.value) is kind
+    assert says.startswith("^") or str(failed.value).startswith("acme__shop.orders: ")
+
+
+def test_a_snapshot_that_shrank_says_by_how_much(write: Write) -> None:
+    made, fake = catalog(write, {"snapshot_at": None})
+    fake.failure = TerminalError(f"BigQuery: {sql.SHRUNK}")
+
+    with pytest.raises(TerminalError, match=f"6 rows, over 30% fewer than {TABLE} holds.*max_shrink"):
+        made.run()
+
+
+def test_a_transient_failure_stays_one(orders: Resource) -> None:
+    with pytest.raises(TransientError, match="no answer"):
+        publisher(orders, staged(orders), failure=TransientError("no answer")).run()
