@@ -94,12 +94,16 @@ def kind_of(type_: pa.DataType) -> str:
     return next((kind for kind, test in tests.items() if test(type_)), "")
 
 
+def decoded(array: pa.Array) -> pa.Array:
+    """Unwrap dictionaries and runs, whose NULLs Arrow does not see in the array itself."""
+    if t.is_dictionary(array.type):
+        return decoded(array.dictionary_decode())
+    return decoded(pc.run_end_decode(array)) if t.is_run_end_encoded(array.type) else array
+
+
 def _storage(array: pa.Array, field: Field) -> pa.Array:
     """Unwrap dictionaries, runs and extensions; a UUID becomes its text, a JSON string its own text."""
-    if t.is_dictionary(array.type):
-        return _storage(array.dictionary_decode(), field)
-    if t.is_run_end_encoded(array.type):
-        return _storage(pc.run_end_decode(array), field)
+    array = decoded(array)
     if is_uuid(array.type):
         return pa.array([v and str(UUID(bytes=v)) for v in array.storage.to_pylist()], pa.string())
     if is_json(array.type) and field.type != "JSON":

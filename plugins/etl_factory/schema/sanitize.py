@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl_factory.errors import SchemaError
-from etl_factory.schema.casting import cast_column
+from etl_factory.schema.casting import cast_column, decoded
 from etl_factory.schema.contract import Column, Contract, Decision, decide, leave_out
 from etl_factory.schema.naming import column_name, name_columns
 from etl_factory.schema.rows import Batch, Reject, bounded
@@ -177,7 +177,7 @@ def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[p
         return pa.nulls(rows.num_rows, staged_arrow(column.field)), None
     array = rows.column(index)
     if column.must_be_null:
-        filled = pc.is_valid(array)
+        filled = pc.is_valid(decoded(array))
         return array, filled if pc.any(filled).as_py() else None
     return cast_column(array, cleaning.declared.field(column.original).type, column.field)
 

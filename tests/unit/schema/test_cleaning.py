@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from etl_factory.errors import SchemaError
 from etl_factory.schema.contract import Contract
 from etl_factory.schema.rows import RAW_LIMIT, Batch, bounded
-from etl_factory.schema.sanitize import Cleaned, Cleaning, Wanted, choose, clean, plan_cleaning
+from etl_factory.schema.sanitize import Cleaned, Cleaning, Wanted, choose, clean, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
 
 CONTRACT = Contract("acme.raw.orders")
@@ -210,3 +210,58 @@ def test_every_row_read_is_staged_or_quarantined(rows: list[tuple[Any, ...]]) ->
     staged = set(done.rows.column("_etl_record").to_pylist())
     assert staged.isdisjoint(reject.record for reject in done.rejects)
     assert staged | {reject.record for reject in done.rejects} == set(batch.records.to_pylist())
+
+
+CATEGORY = pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int8()), pa.array([None], pa.string()))
+NULLS = pa.DictionaryArray.from_arrays(pa.array([None, None], pa.int8()), pa.array([], pa.null()))
+
+
+@pytest.mark.parametrize("values", [pa.nulls(2), NULLS, pa.RunEndEncodedArray.from_arrays([2], pa.nulls(1))])
+def test_a_new_column_without_a_value_is_not_staged(values: pa.Array) -> None:
+    batch = batch_of(a=[1, 2], b=values)
+    cleaning = plan(batch.rows.schema)
+    assert cleaning.staged == (Field("a", "INT64"),)
+    assert clean(batch, cleaning).rows.to_pylist() == [{"a": 1}, {"a": 2}]
+    assert plan(batch.rows.schema, Wanted(types={"b": "DATE"})).staged[1] == Field("b", "DATE")
+
+
+def test_a_category_that_is_null_fills_no_column() -> None:
+    contract = Contract("acme.raw.orders", columns="discard_row")
+    done = cleaned(batch_of(a=[1, 2], new=CATEGORY), published=(Field("a", "INT64"),), contract=contract)
+    assert done.rows.to_pylist() == [{"a": 1}, {"a": 2}]
+
+
+def test_a_row_that_fills_a_column_without_a_type_is_set_aside() -> None:
+    cleaning = plan(pa.schema([("a", pa.int64()), ("b", pa.null())]))
+    done = clean(batch_of(a=[1, 2], b=[None, "x"]), cleaning)
+    assert done.rows.to_pylist() == [{"a": 1}]
+    assert [(r.column, r.value, r.reason) for r in done.rejects] == [
+        ("b", "x", "no value of this column shows its type")
+    ]
+
+
+def test_names_of_columns_without_a_type_collide_all_the_same() -> None:
+    with pytest.raises(SchemaError, match="'a b' and 'A B' would both be called 'a_b'"):
+        plan(pa.schema([("a b", pa.int64()), ("A B", pa.null())]))
+
+
+def test_only_columns_without_a_type_are_no_columns() -> None:
+    assert not plan(pa.schema([("a", pa.null())]), is_file=True).has_columns
+    assert plan(pa.schema([("a", pa.null())]), Wanted(types={"a": "STRING"})).has_columns
+
+
+def test_bare_files_stage_the_published_columns() -> None:
+    published = (Field("Id", "INT64", "REQUIRED"), Field("n", "RECORD", fields=(Field("x", "INT64"),)))
+    cleaning, decision = plan_bare(published, CONTRACT)
+    assert [field.name for field in cleaning.staged] == ["Id", "_etl_source_uri", "_etl_record"]
+    assert decision.ddl == ({"op": "relax", "name": "Id"},)
+    assert not plan_bare(None, CONTRACT)[0].has_columns
+
+
+def test_only_columns_whose_values_may_not_fit_are_doubtful() -> None:
+    exact = {"a": pa.int64(), "b": pa.float64(), "c": pa.bool_(), "d": pa.binary(), "e": pa.decimal128(38, 9)}
+    doubtful = {"f": pa.string(), "g": pa.date32(), "h": pa.timestamp("us"), "i": pa.time64("us")}
+    schema = pa.schema([*exact.items(), *doubtful.items()])
+    cleaning = plan(schema)
+    assert cleaning.keeps(schema)
+    assert cleaning.doubtful.arrow.names == list(doubtful)

@@ -7,7 +7,19 @@ import itertools
 import pytest
 
 from etl_factory.errors import SchemaError
-from etl_factory.schema.contract import FORBIDDEN, Column, Contract, check_keys, decide, fits, widens
+from etl_factory.schema.contract import (
+    FORBIDDEN,
+    UNTYPED,
+    Column,
+    Contract,
+    Decision,
+    check_keys,
+    decide,
+    fits,
+    leave_out,
+    shaped,
+    widens,
+)
 from etl_factory.schema.types import Field
 
 TABLE = "acme.raw.orders"
@@ -200,3 +212,63 @@ def test_keys() -> None:
             SchemaError, match=f"'{key}' of {TABLE} is {type_}, which BigQuery cannot compare"
         ):
             check_keys((key,), columns, TABLE)
+
+
+@pytest.mark.parametrize(
+    ("why", "says"),
+    [
+        (FORBIDDEN, r"is new: set schema_contract\.columns to evolve"),
+        (UNTYPED, r"has no value yet, so that its type is unknown: give it under columns\.types"),
+    ],
+)
+def test_a_key_that_is_not_staged(why: str, says: str) -> None:
+    columns = (Column("Id", ID, must_be_null=why),)
+    with pytest.raises(SchemaError, match=f"primary_key 'Id' of {TABLE} {says}"):
+        check_keys(("Id",), columns, TABLE)
+    for place, cluster in (("Id", ()), (None, ("Id",))):
+        with pytest.raises(SchemaError, match=f"'Id' of {TABLE} {says}"):
+            shaped(Decision(columns, (), ()), place, cluster, TABLE)
+
+
+def test_a_column_without_a_value_is_left_out_and_noted() -> None:
+    decision = decide({"Id": ID}, (ID, Field("old", "STRING")), contract(), is_text=False)
+    left = leave_out({"Note!": "note"}, decision, TABLE)
+
+    assert left.columns == (Column("Id", ID), Column("Note!", Field("note", "STRING"), must_be_null=UNTYPED))
+    assert left.ddl == decision.ddl == ()
+    assert left.notes == (
+        *decision.notes,
+        f"column note holds no value yet: left out of {TABLE} until a value shows its type, or columns.types does",
+    )
+
+
+DAY = Field("day", "DATE")
+
+
+def test_a_new_table_gets_its_shape_by_published_names() -> None:
+    decision = decide({"Id": ID, "Day": DAY}, None, contract(), is_text=False)
+
+    (create,) = shaped(decision, "Day", ("Id", "Day"), TABLE)
+    assert (create["partition_by"], create["cluster_by"]) == ("day", ["id", "day"])
+    (create,) = shaped(decision, None, (), TABLE)
+    assert (create["partition_by"], create["cluster_by"]) == (None, [])
+
+
+def test_a_table_that_exists_keeps_its_shape() -> None:
+    decision = decide({"Id": ID, "Day": DAY}, (ID,), contract(), is_text=False)
+
+    assert shaped(decision, "Id", ("gone",), TABLE) == decision.ddl
+
+
+@pytest.mark.parametrize(
+    ("place", "cluster", "says"),
+    [
+        ("gone", (), f"partition_by 'gone' of {TABLE} is not among the columns Id, Day"),
+        (None, ("gone",), f"cluster_by 'gone' of {TABLE} is not among the columns Id, Day"),
+        ("Id", (), f"partition_by 'Id' of {TABLE} is INT64: partition by a DATE, DATETIME or TIMESTAMP"),
+    ],
+)
+def test_a_shape_that_cannot_be(place: str | None, cluster: tuple[str, ...], says: str) -> None:
+    decision = decide({"Id": ID, "Day": DAY}, None, contract(), is_text=False)
+    with pytest.raises(SchemaError, match=says):
+        shaped(decision, place, cluster, TABLE)
