@@ -417,6 +417,17 @@ def test_what_has_to_change_is_rewritten(table: Clean, rows: pa.Table, spec: str
     assert (done.rows_read, done.rows_staged) == (1, 1)
 
 
+def test_columns_that_swap_names_are_not_taken_for_each_other(table: Clean, landing: FakeLanding) -> None:
+    part = landing.put_table("part-0", pa.table({"b": [2], "a": [1]}))
+    done = table(
+        part,
+        spec="columns: { rename: { a: b, b: a } }",
+        declared=pa.schema([("a", pa.int64()), ("b", pa.int64())]),
+    )
+
+    assert landing.rows(done.parts) == [{"b": 1, "a": 2}]
+
+
 def test_text_that_spells_another_type_is_rewritten(table: Clean, landing: FakeLanding) -> None:
     done = table(pa.table({"a": ["1.5"]}), declared=pa.schema([("a", pa.decimal128(38, 9))]))
 
