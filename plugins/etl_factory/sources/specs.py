@@ -55,7 +55,8 @@ class BadRows(Spec):
     def allows(self, quarantined: int, read: int) -> bool:
         """Tell whether `quarantined` of `read` rows stays within every limit that is set."""
         by_rows = self.rows is None or quarantined <= self.rows
-        return by_rows and (self.ratio is None or quarantined <= self.ratio * read)
+        # A ratio is a decimal that a person wrote: 29% of 100 rows is 29, not 28.999999999999996.
+        return by_rows and (self.ratio is None or quarantined <= round(self.ratio * read, 6))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

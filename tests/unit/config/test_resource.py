@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from etl_factory.config.loading import load
 from etl_factory.config.resource import Resource, resources
+from etl_factory.sources.specs import BadRows
 from examples import SOURCE, TENANT, Write
 
 GCS = """\
@@ -52,3 +55,8 @@ def test_identity_and_cost_limit_reach_the_destination(write: Write) -> None:
     assert to.impersonate == "etl@acme-analytics.iam.gserviceaccount.com"
     assert to.maximum_bytes_billed == 2 * 2**40
     assert (to.gcp_conn_id, to.location, to.etl_dataset) == ("google_default", "EU", "raw_etl")
+
+
+@pytest.mark.parametrize(("bad", "read", "allowed"), [(29, 100, True), (30, 100, False), (0, 0, True)])
+def test_a_ratio_of_bad_rows_is_the_decimal_that_is_written(bad: int, read: int, allowed: bool) -> None:
+    assert BadRows.model_validate("29%").allows(bad, read) is allowed

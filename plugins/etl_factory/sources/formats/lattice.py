@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from etl_factory.schema import parsing
 from etl_factory.schema.casting import cast_column, kind_of
-from etl_factory.schema.types import Field, is_binary, is_json, is_text
+from etl_factory.schema.types import Field, is_binary, is_json, is_text, is_untyped
 
 _CLOCK = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
 TYPES: dict[str, tuple[str, pa.DataType]] = {
@@ -98,8 +98,8 @@ def merge_schemas(schemas: list[pa.Schema]) -> pa.Schema:
 
 
 def _merge(one: pa.Field, other: pa.Field) -> pa.Field:
-    if pa.types.is_null(one.type) or pa.types.is_null(other.type):
-        return other if pa.types.is_null(one.type) else one
+    if is_untyped(one.type) or is_untyped(other.type):
+        return other if is_untyped(one.type) else one
     if not one.metadata or not other.metadata:
         return pa.field(one.name, join_types(one.type, other.type))
     kept, held = (field.metadata[_FITS].decode().split(",") for field in (one, other))

@@ -169,3 +169,10 @@ def test_guesses_of_json_files_merge() -> None:
     assert merge_schemas([of("1"), of('"1"')]).field("a").type == pa.string()
     assert merge_schemas([of("1"), of("1.5"), of(None)]).field("a").type == NUMERIC
     assert merge_schemas([of('"2025-01-31"'), of('"x"'), of('"2025-01-31"')]).field("a").type == pa.string()
+
+
+def test_a_column_of_nulls_takes_the_other_files_type() -> None:
+    nulls = pa.schema([pa.field("a", pa.dictionary(pa.int32(), pa.null()))])
+    numbers = pa.schema([pa.field("a", pa.int64())])
+
+    assert merge_schemas([nulls, numbers]) == merge_schemas([numbers, nulls]) == numbers
