@@ -56,6 +56,20 @@ class Resource:
         document: dict[str, Any] = self.spec.model_dump(mode="json", exclude=unread)
         return digest({"spec": document, "conn_id": self.conn_id, "table": self.table_id})
 
+    @property
+    def reads_digest(self) -> str:
+        """Fingerprint of what is read: a plan that was made for another one is void."""
+        return self._digest_of("table", "query", "path", "load", "files", "cursor", "cursor_timezone")
+
+    @property
+    def cursor_digest(self) -> str:
+        """Fingerprint of the column that a watermark is of: it says nothing of another one."""
+        return self._digest_of("table", "cursor", "cursor_timezone")
+
+    def _digest_of(self, *keys: str) -> str:
+        said = self.spec.model_dump(mode="json")
+        return digest({key: said.get(key) for key in keys} | {"conn_id": self.conn_id})
+
 
 def resources(
     tenant: Tenant, source: SourceSpec, gcp_conn_id: str = "google_cloud_default"

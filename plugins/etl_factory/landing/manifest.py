@@ -29,6 +29,8 @@ class Plan:
     """What a load id reads; stored once, before reading, so that a retry or clearing reads the same.
 
     `epoch` and `watermark` are the ledger's when the plan was made (`watermark` None: none yet).
+    `reads` is the digest of what the config said to read; another digest makes the plan void.
+    `planned_at` is when objects were listed, ISO 8601, UTC.
     """
 
     load_id: str
@@ -37,6 +39,8 @@ class Plan:
     watermark: str | None
     window: Window | None = None
     objects: tuple[PlannedObject, ...] = ()
+    reads: str = ""
+    planned_at: str = ""
 
     def with_objects(self, objects: tuple[PlannedObject, ...]) -> Plan:
         """Return the same plan over other objects."""

@@ -14,13 +14,20 @@ from etl_factory.sources.base import Connection
 SMTP_CONN_ID = "smtp_default"
 TIMEOUT_SECONDS = 20
 MAX_ERROR = 2000
+# What is changed in the YAML or at the source takes effect where it is read again: at `extract`.
 _REMEDIES = {
-    "ConfigError": "Correct the YAML that the error names, then clear the task.",
+    "ConfigError": "Correct the YAML that the error names, then clear the run from `extract`.",
     "SchemaError": "Change the contract, a rename or a type in the YAML, then clear the run from `extract`.",
     "StaleError": "Clear the run from `extract`.",
-    "QuarantineError": "Look at the quarantined rows, correct the data or max_bad_rows, then clear the task.",
+    "AccountingError": "Clear the run from `extract`.",
+    "QuarantineError": (
+        "Look at the bad rows that the error shows, correct the data or max_bad_rows, then clear the run from"
+        " `extract`."
+    ),
     "AccessDeniedError": "Grant the permission that the error names, then clear the task.",
-    "NotFoundError": "Create what the error names or correct its name, then clear the task.",
+    "NotFoundError": (
+        "Create what the error names or correct its name in the YAML, then clear the run from `extract`."
+    ),
 }
 
 

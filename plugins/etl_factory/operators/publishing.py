@@ -64,9 +64,15 @@ class Publisher:
         return self.ledger.load(self.manifest.plan.load_id, self.manifest.attempt)
 
     def _is_superseded(self, head: Head) -> bool:
-        """Whether a newer snapshot is published, so that this one may not replace it."""
+        """Whether a newer snapshot is published, so that this one may not replace it.
+
+        A full refresh gives way to a later full refresh only: a window published meanwhile is read again by
+        the next run, which goes on from where the refresh ended.
+        """
         if self._strategy() != "replace" or head.snapshot_at is None:
             return False
+        if self.resource.spec.is_incremental:
+            return head.epoch > self.manifest.plan.epoch
         return head.snapshot_at > datetime.fromisoformat(self.manifest.snapshot_at)
 
     def _strategy(self) -> sql.Strategy:
@@ -166,7 +172,7 @@ class Publisher:
             cursor=self._cursor,
             window=self._window(),
             is_file=isinstance(spec, Files),
-            checks_shrink=isinstance(spec, CatalogPart) and self.manifest.plan.mode == "live",
+            checks_shrink=self._checks_shrink,
         )
 
     def _published(self, original: str) -> str:
@@ -197,6 +203,7 @@ class Publisher:
             "expected": head.version,
             "epoch": head.epoch + (1 if plan.mode == "full_refresh" else 0),
             "watermark": self._watermark(head),
+            "watermark_of": self.resource.cursor_digest if self._moves_watermark(head) else head.watermark_of,
             "snapshot_at": datetime.fromisoformat(manifest.snapshot_at),
             "loaded_at": datetime.now(UTC),
             "load_id": plan.load_id,
@@ -213,7 +220,7 @@ class Publisher:
             "spec_digest": manifest.spec_digest,
             "schema_changes": json.dumps(manifest.notes),
         }
-        if isinstance(self.resource.spec, CatalogPart) and plan.mode == "live":
+        if isinstance(self.resource.spec, CatalogPart) and self._checks_shrink:
             values["least_ratio"] = 1 - self.resource.spec.max_shrink
         if isinstance(self.resource.spec, Files):
             values |= {
@@ -229,15 +236,22 @@ class Publisher:
     def _watermark(self, head: Head) -> str | None:
         """Return the watermark after this publish: only a live run of this epoch moves it, and only forward."""
         plan = self.manifest.plan
-        if plan.window is None or plan.mode == "backfill":
+        if plan.window is None or not self._moves_watermark(head):
             return head.watermark
-        end = encode(plan.window.end)
         if plan.mode == "full_refresh" or head.watermark is None:
-            return end
-        if plan.epoch != head.epoch:
-            return head.watermark
+            return encode(plan.window.end)
         held: Any = decode(plan.window.kind, head.watermark)
         return encode(max(held, plan.window.end))
+
+    def _moves_watermark(self, head: Head) -> bool:
+        plan = self.manifest.plan
+        if plan.window is None or plan.mode == "backfill":
+            return False
+        return plan.mode == "full_refresh" or head.watermark is None or plan.epoch == head.epoch
+
+    @property
+    def _checks_shrink(self) -> bool:
+        return isinstance(self.resource.spec, CatalogPart) and self.manifest.plan.mode != "full_refresh"
 
     def _report(self, row: LoadRow | None, outcome: str) -> dict[str, Any]:
         manifest = self.manifest

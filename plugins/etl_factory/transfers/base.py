@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import AccountingError, NothingToLoad, StaleError
-from etl_factory.identity import digest
+from etl_factory.errors import AccountingError, NothingToLoad, StaleError, TerminalError, TransientError
 from etl_factory.landing.manifest import Manifest, Part, Plan, PlannedObject, dumps, load_plan
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
@@ -47,32 +46,47 @@ class Extraction:
         self.warehouse = google.warehouse(resource)
         self.ledger = Ledger(self.warehouse)
         self.head = self.ledger.head()
+        if self.request.mode == "backfill" and not resource.spec.is_incremental:
+            self.skip("a backfill reads a window, and a catalog has none")
         self.folder = resource.target.landing_prefix(self.request.load_id)
         self.prefix = f"{self.folder}/{self.request.attempt}"
 
-    def plan(self, make: Callable[[Plan], Plan | None]) -> Plan | None:
+    def plan(self, make: Callable[[Plan], Plan | None], *, anew: bool = False) -> Plan | None:
         """Return the stored plan of this load, or store the one that `make` completes, before any reading.
 
-        A plan outlives its folder in the ledger, so that a cleared run re-reads its own window.
+        A plan outlives its folder in the ledger, so that a cleared run re-reads its own window; one that was
+        made for another table, cursor or path is void. `anew` makes and keeps a plan for this try alone.
         None means that there is nothing to read; nothing is stored then.
         """
-        if stored := self._stored():
-            return stored
-        draft = Plan(self.request.load_id, self.request.mode, self.head.epoch, self.head.watermark)
+        if not anew and (stored := self._stored()):
+            return self._current(stored)
+        draft = Plan(
+            self.request.load_id, self.request.mode, self.head.epoch, self.head.watermark,
+            reads=self.resource.reads_digest, planned_at=datetime.now(UTC).isoformat(),
+        )  # fmt: skip
         plan = make(draft)
-        if plan is None or self.landing.write_text(self._plan_uri(), dumps(plan)):
+        if plan is None or anew or self.landing.write_text(self._plan_uri(), dumps(plan)):
             return plan
         return self._stored()
 
+    def _current(self, plan: Plan) -> Plan:
+        """Let a full refresh that runs again start from where the ledger stands now: it replaces that."""
+        if plan.mode != "full_refresh":
+            return plan
+        return replace(plan, epoch=self.head.epoch, watermark=self.head.watermark)
+
     def _stored(self) -> Plan | None:
         text = self.landing.read_text(self._plan_uri())
-        return load_plan(text) if text else self.ledger.plan(self.request.load_id)
+        plan = load_plan(text) if text else self.ledger.plan(self.request.load_id)
+        return plan if plan and plan.reads == self.resource.reads_digest else None
 
     def _plan_uri(self) -> str:
-        """Address of the plan; what is read decides the name, so that a changed cursor plans anew."""
-        spec = self.resource.spec.model_dump(mode="json")
-        read = {key: spec.get(key) for key in ("table", "query", "cursor", "cursor_timezone", "path", "load")}
-        return f"{self.folder}/plan-{digest(read)}.json"
+        return f"{self.folder}/plan-{self.resource.reads_digest}.json"
+
+    @property
+    def replaces(self) -> bool:
+        """Whether what this run reads becomes the whole table."""
+        return not self.resource.spec.is_incremental or self.request.mode == "full_refresh"
 
     def finish(self, manifest: Manifest) -> dict[str, Any]:
         """Write the manifest, last of all, and return what XCom carries."""
@@ -142,8 +156,12 @@ def selection(resource: Resource) -> Selection:
 
 
 def plan_table(run: Extraction, snapshot: WindowBasis) -> Plan:
-    """Return the plan of a table's read; skips the run when there is nothing to read."""
+    """Return the plan of a table's read; skips the run when there is nothing to read.
+
+    Raises TerminalError when the watermark is of another table or cursor than the config names now.
+    """
     spec = run.resource.spec
+    demand_own_watermark(run)
 
     def make(draft: Plan) -> Plan | None:
         if not isinstance(spec, TransactionalTable):
@@ -155,6 +173,18 @@ def plan_table(run: Extraction, snapshot: WindowBasis) -> Plan:
     if plan is None:
         run.skip(f"nothing to read: the window is empty (watermark {run.head.watermark})")
     return plan
+
+
+def demand_own_watermark(run: Extraction) -> None:
+    """Raise TerminalError when a live run would go on from another column's watermark."""
+    head, cursor = run.head, run.resource.cursor_digest
+    if run.request.mode != "live" or head.watermark is None or head.watermark_of == cursor:
+        return
+    raise TerminalError(
+        f"{run.resource.dag_id}.{run.resource.name}: its table, cursor or cursor_timezone has changed since"
+        f" watermark {head.watermark} was stored, which says nothing of the new one. Nothing was published; run"
+        " once with full_refresh, or put the config back"
+    )
 
 
 def _write_parts(run: Extraction, snapshot: TableSnapshot, window: Window | None) -> tuple[Part, ...]:
@@ -174,15 +204,16 @@ def extract_files(
 ) -> dict[str, Any]:
     """Copy the planned objects, several at a time, into the landing bucket; return what XCom carries.
 
-    An object that changed since it was listed is left to the next run, which lists its newer version.
+    An object that changed since it was listed is left to the next run, which lists its newer version. What
+    replaces the whole table is listed anew by every try, and none of it may be left out.
+    Raises TransientError when one of those changes meanwhile.
     """
     run = Extraction(context, resource)
     spec = resource.spec
     assert isinstance(spec, Files)
-    snapshot_at = datetime.now(UTC)
-    plan = run.plan(lambda draft: _plan_files(run, source, draft))
+    plan = run.plan(lambda draft: _plan_files(run, source, draft), anew=run.replaces)
     if plan is None:
-        run.skip(f"no new or changed object matches {spec.path}")
+        run.skip(_nothing_listed(run, spec))
     with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
         copied = pool.map(lambda item: _copy_one(run, copy, *item), enumerate(plan.objects))
         parts = tuple(part for part in copied if part is not None)
@@ -190,7 +221,16 @@ def extract_files(
         run.skip(
             "every planned object has changed since it was listed; the next run reads the newer versions"
         )
-    return run.finish(run.manifest(plan, snapshot_at).then(parts=parts))
+    return run.finish(run.manifest(plan, datetime.fromisoformat(plan.planned_at)).then(parts=parts))
+
+
+def _nothing_listed(run: Extraction, spec: Files) -> str:
+    if run.request.mode == "backfill":
+        return (
+            f"no object that matches {spec.path} was modified from {run.request.start} to {run.request.end}"
+        )
+    kind = "" if run.replaces else "new or changed "
+    return f"no {kind}object matches {spec.path}"
 
 
 def _plan_files(run: Extraction, source: FileSource, draft: Plan) -> Plan | None:
@@ -198,7 +238,11 @@ def _plan_files(run: Extraction, source: FileSource, draft: Plan) -> Plan | None
     assert isinstance(spec, Files)
     files = spec.files if isinstance(spec, CatalogFiles) else "new"
     loaded = run.ledger.loaded_objects() if files == "new" else ()
-    objects = plan_objects(source.objects(spec.path), loaded, draft.mode, files=files)
+    listed = source.objects(spec.path)
+    if draft.mode == "backfill":
+        start, end = run.request.instants()
+        listed = (item for item in listed if start <= item.modified < end)
+    objects = plan_objects(listed, loaded, draft.mode, files=files)
     return draft.with_objects(objects) if objects else None
 
 
@@ -209,6 +253,10 @@ def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -
     try:
         copy(SourceObject(planned.uri, planned.version, planned.size, modified), uri, run.landing)
     except StaleError as error:
+        if run.replaces:
+            raise TransientError(
+                f"{error}. The table would lose its rows, so nothing was published; the next try lists anew"
+            ) from error
         log.warning("left to the next run: %s", error)
         return None
     part = run.landing.stat(uri)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from etl_factory.config.resource import Resource
@@ -28,6 +28,20 @@ class RunRequest:
     start: str | None = None
     end: str | None = None
 
+    def instants(self) -> tuple[datetime, datetime]:
+        """Return a backfill's bounds as moments, for what has no cursor; without a zone they are UTC.
+
+        Raises TerminalError when they are none.
+        """
+        try:
+            start, end = (datetime.fromisoformat(text or "") for text in (self.start, self.end))
+        except ValueError as error:
+            raise TerminalError(
+                f"this run's start {self.start!r} and end {self.end!r} must be dates or times: files are chosen by"
+                " when they were modified"
+            ) from error
+        return _aware(start), _aware(end)
+
 
 def read_request(context: Mapping[str, Any], resource: Resource, step: str = "extract") -> RunRequest:
     """Build the request; raises TerminalError when the run's parameters contradict each other."""
@@ -48,6 +62,10 @@ def read_request(context: Mapping[str, Any], resource: Resource, step: str = "ex
 
 def _text(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _is_true(value: Any) -> bool:

@@ -21,6 +21,7 @@ COLUMNS = {
     "version": "INT64",
     "epoch": "INT64",
     "watermark": "STRING",
+    "watermark_of": "STRING",
     "load_id": "STRING",
     "attempt": "STRING",
     "run_id": "STRING",
@@ -50,12 +51,16 @@ COUNTS = ("inserted", "updated", "unchanged", "superseded", "deleted", "quaranti
 
 @dataclass(frozen=True)
 class Head:
-    """Where a resource stands: `version` counts publishes, `epoch` counts full refreshes."""
+    """Where a resource stands: `version` counts publishes, `epoch` counts full refreshes.
+
+    `watermark_of` fingerprints the table and column whose values the watermark is compared with.
+    """
 
     version: int = 0
     epoch: int = 0
     watermark: str | None = None
     snapshot_at: datetime | None = None
+    watermark_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,9 @@ class Ledger:
 
     def head(self) -> Head:
         """Return the head; version 0 when nothing was ever published."""
-        rows = self._rows("SELECT version, epoch, watermark, snapshot_at FROM {} WHERE kind = 'head'")
+        rows = self._rows(
+            "SELECT version, epoch, watermark, snapshot_at, watermark_of FROM {} WHERE kind = 'head'"
+        )
         return Head(**rows[0]) if rows else Head()
 
     def load(self, load_id: str, attempt: str) -> LoadRow | None:

@@ -31,7 +31,8 @@ SHRUNK = "etl-factory: shrunk"
 TOO_MANY_BAD = "etl-factory: too many bad rows"
 LOAD_COLUMNS = {
     "kind": "'load'", "version": "@expected + 1", "epoch": "@epoch", "watermark": "@watermark",
-    "load_id": "@load_id", "attempt": "@attempt", "run_id": "@run_id", "mode": "@mode", "plan": "@plan",
+    "watermark_of": "@watermark_of", "load_id": "@load_id", "attempt": "@attempt", "run_id": "@run_id",
+    "mode": "@mode", "plan": "@plan",
     "snapshot_at": "@snapshot_at", "published_at": "@loaded_at", "rows_read": "@rows_read",
     "rows_staged": "@rows_staged", "inserted": "COUNTIF(_etl_action = 'inserted')",
     "updated": "COUNTIF(_etl_action = 'updated')", "unchanged": "COUNTIF(_etl_action = 'unchanged')",
@@ -56,7 +57,8 @@ def script(to: Publication) -> str:
 def _head(to: Publication) -> Iterable[str]:
     yield (
         f"UPDATE {identifier(to.ledger)} SET version = version + 1, epoch = @epoch, watermark = @watermark,\n"
-        "  snapshot_at = @snapshot_at, published_at = @loaded_at, load_id = @load_id, attempt = @attempt\n"
+        "  watermark_of = @watermark_of, snapshot_at = @snapshot_at, published_at = @loaded_at,\n"
+        "  load_id = @load_id, attempt = @attempt\n"
         "WHERE kind = 'head' AND version = @expected"
     )
     yield check("@@row_count = 1", MOVED)

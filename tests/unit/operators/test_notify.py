@@ -17,8 +17,22 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from etl_factory.config.models import Notify, Tenant
-from etl_factory.errors import TransientError
-from etl_factory.operators.notify import EmailNotice, WebhookNotice, failure_callbacks, webhook_address
+from etl_factory.errors import (
+    AccountingError,
+    ConfigError,
+    NotFoundError,
+    QuarantineError,
+    SchemaError,
+    StaleError,
+    TransientError,
+)
+from etl_factory.operators.notify import (
+    EmailNotice,
+    WebhookNotice,
+    describe,
+    failure_callbacks,
+    webhook_address,
+)
 from etl_factory.sources.base import Connection
 
 TENANT = Tenant(
@@ -117,7 +131,10 @@ def test_email(inbox: Inbox, context: dict[str, Any]) -> None:
     assert message["Subject"] == "ETL Factory: acme / shop_db / orders: extract failed"
     assert "table public.orders does not exist: correct `table` &lt;in&gt; the YAML" in text
     assert "Log: http://airflow.example/dags/acme__shop_db/log" in text
-    assert "Next: Create what the error names or correct its name, then clear the task." in text
+    assert (
+        "Next: Create what the error names or correct its name in the YAML, then clear the run from `extract`."
+        in text
+    )
 
 
 def test_webhook(hook: type[Hook], context: dict[str, Any]) -> None:
@@ -134,9 +151,26 @@ def test_webhook(hook: type[Hook], context: dict[str, Any]) -> None:
         "run_id": "scheduled__2025-01-01",
         "error": ERROR,
         "log_url": "http://airflow.example/dags/acme__shop_db/log",
-        "next_step": "Create what the error names or correct its name, then clear the task.",
+        "next_step": "Create what the error names or correct its name in the YAML, then clear the run from `extract`.",
     }
     assert text.splitlines()[0] == "ETL Factory: acme / shop_db / orders: extract failed"
+
+
+@pytest.mark.parametrize(
+    "error", [ConfigError, SchemaError, StaleError, AccountingError, QuarantineError, NotFoundError]
+)
+def test_what_is_corrected_at_the_source_or_in_the_yaml_is_read_again(
+    context: dict[str, Any], error: type[Exception]
+) -> None:
+    context["exception"] = RuntimeError(f"{error.__name__}: 4 of 10 rows are bad")
+
+    assert "lear the run from `extract`." in describe(context).next_step
+
+
+def test_what_is_granted_needs_no_more_than_another_try(context: dict[str, Any]) -> None:
+    context["exception"] = RuntimeError("AccessDeniedError: BigQuery refused")
+
+    assert describe(context).next_step.endswith("then clear the task.")
 
 
 def test_a_webhook_that_refuses_says_so_without_its_address(

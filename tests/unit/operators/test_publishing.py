@@ -19,7 +19,7 @@ from etl_factory.errors import (
     TerminalError,
     TransientError,
 )
-from etl_factory.landing.manifest import FileTally, Manifest, Plan
+from etl_factory.landing.manifest import FileTally, Manifest, Mode, Plan
 from etl_factory.operators.publish import summary
 from etl_factory.operators.publishing import Publisher, most_bad
 from etl_factory.schema.types import Field
@@ -390,3 +390,41 @@ def test_a_snapshot_that_shrank_says_by_how_much(write: Write) -> None:
 def test_a_transient_failure_stays_one(orders: Resource) -> None:
     with pytest.raises(TransientError, match="no answer"):
         publisher(orders, staged(orders), failure=TransientError("no answer")).run()
+
+
+# A full refresh, and a backfill, beside other runs
+
+
+@pytest.mark.parametrize(
+    ("epoch", "outcome"), [(0, "published"), (1, "superseded")], ids=["a live run", "another full refresh"]
+)
+def test_a_full_refresh_gives_way_to_a_later_refresh_only(orders: Resource, epoch: int, outcome: str) -> None:
+    row = {"version": 2, "epoch": epoch, "watermark": LATER, "snapshot_at": datetime.fromisoformat(LATER)}
+    plan = planned("full_refresh", window=LIVE)
+    made, fake = ready(orders, staged(orders, plan=plan, snapshot_at=NOON), heads=[row])
+
+    assert made.run()["outcome"] == outcome
+    if outcome == "published":
+        assert fake.parameters["watermark"] == NOON, "the next run reads again what was published meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_checked"), [("live", True), ("backfill", True), ("full_refresh", False)]
+)
+def test_only_a_full_refresh_may_shrink_a_catalog(write: Write, mode: Mode, is_checked: bool) -> None:
+    resource = resource_of(write, "table: public.orders\nload: catalog\nmax_shrink: 0.3")
+    head = {"version": 1, "epoch": 0, "watermark": None, "snapshot_at": None}
+    made, fake = ready(resource, staged(resource, plan=planned(mode)), heads=[head])
+    made.run()
+
+    assert ("least_ratio" in fake.parameters) is is_checked
+    assert any("etl-factory: shrunk" in sql for sql in fake.statements) is is_checked
+
+
+@pytest.mark.parametrize(("mode", "moves"), [("live", True), ("full_refresh", True), ("backfill", False)])
+def test_the_head_says_which_column_its_watermark_is_of(orders: Resource, mode: Mode, moves: bool) -> None:
+    row = {"version": 2, "epoch": 0, "watermark": MORNING, "snapshot_at": None, "watermark_of": "before"}
+    made, fake = ready(orders, staged(orders, plan=planned(mode, window=LIVE)), heads=[row])
+    made.run()
+
+    assert fake.parameters["watermark_of"] == (orders.cursor_digest if moves else "before")

@@ -74,7 +74,7 @@ def test_the_head_is_read_from_its_own_row() -> None:
 
     assert held.head() == Head(3, 1, "42", datetime(2025, 1, 1, tzinfo=UTC))
     assert warehouse.asked == [
-        (f"SELECT version, epoch, watermark, snapshot_at FROM {TABLE} WHERE kind = 'head'", {})
+        (f"SELECT version, epoch, watermark, snapshot_at, watermark_of FROM {TABLE} WHERE kind = 'head'", {})
     ]
 
 

@@ -66,7 +66,6 @@ COLUMNS = [
         pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(range(16)), None], pa.binary(16))),
         ["00010203-0405-0607-0809-0a0b0c0d0e0f", None],
     ),
-    (pa.nulls(2), [None, None]),
 ]
 
 

@@ -106,13 +106,14 @@ class FakeLanding:
 class FakeWarehouse:
     """Tables by id; a job runs once, ends as `failure` says, and its effect is what `publish` does.
 
-    `heads` and `loads` are the ledger's rows of either kind.
+    `heads`, `loads` and `files` are the ledger's rows by kind.
     """
 
     target: Any
     tables: dict[str, tuple[Field, ...]] = field(default_factory=dict)
     heads: list[dict[str, Any]] = field(default_factory=list)
     loads: list[dict[str, Any]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
     failure: EtlFactoryError | None = None
     publish: Callable[[str, Mapping[str, Any]], None] = lambda job_id, parameters: None
     statements: list[str] = field(default_factory=list)
@@ -126,7 +127,8 @@ class FakeWarehouse:
         self.statements.append(sql)
 
     def rows(self, sql: str, *, absent_ok: bool = False, **parameters: Any) -> list[dict[str, Any]]:
-        return self.heads if "kind = 'head'" in sql else self.loads
+        kinds = {"kind = 'load'": self.loads, "kind = 'file'": self.files}
+        return next((rows for kind, rows in kinds.items() if kind in sql), self.heads)
 
     def table(self, table_id: str) -> Any:
         if table_id not in self.tables:
