@@ -83,10 +83,13 @@ def _mask(password: str, extra: Mapping[str, Any]) -> None:
 
 
 def _secrets(name: str, value: Any) -> Iterator[str]:
-    """Find secret texts by the names that they stand under, inside connection strings too."""
+    """Find secret texts by the names that they stand under, inside lists and connection strings too."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _secrets(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _secrets(name, inner)
     elif isinstance(value, str) and value and SECRET_NAME.search(name):
         yield value
         for part in value.split(";"):

@@ -260,6 +260,8 @@ def test_secrets_are_masked_however_an_address_spells_them(secrets: SecretAccess
     extra = {
         "connection_string": connection_string,
         "nested": {"sas_token": "c4nary-sas"},
+        "old_passwords": ["c4nary-first", ["c4nary-second"]],
+        "replicas": [{"host": "db-2.example", "password": "c4nary-replica"}],
         "region": "eu-west-1",
     }
     document = {"conn_type": "wasb", "password": "c4nary/p@ss w", "extra": extra}
@@ -269,7 +271,7 @@ def test_secrets_are_masked_however_an_address_spells_them(secrets: SecretAccess
 
     shown = _secrets_masker().redact(
         f"c4nary/p@ss w | c4nary%2Fp%40ss%20w | c4nary%2Fp%40ss+w | {connection_string} | c4nary-key== | c4nary-sas |"
-        " eu-west-1"
+        " c4nary-first | c4nary-second | c4nary-replica | db-2.example | eu-west-1"
     )
     assert "c4nary" not in shown
-    assert "eu-west-1" in shown
+    assert "db-2.example | eu-west-1" in shown
