@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from fakes import LOAD_ID, MORNING, NOON, FakeWarehouse, manifest_of, resource_of
 
 from etl_factory.config.resource import Resource
 from etl_factory.errors import (
@@ -29,6 +28,7 @@ from etl_factory.warehouse.ledger import Head
 from etl_factory.warehouse.publication import Publication
 from etl_factory.windows import Window
 from examples import Write
+from fakes import LOAD_ID, MORNING, NOON, FakeWarehouse, manifest_of, resource_of
 
 ORDERS = "table: public.orders\nload: transactional\ncursor: updated_at\nbackfill_from: 2025-01-01"
 TABLE = "acme-analytics.raw.shop__orders"
