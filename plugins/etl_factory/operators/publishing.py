@@ -130,7 +130,7 @@ class Publisher:
             return TerminalError(
                 f"{name}: the new snapshot has {self.manifest.rows_staged} rows, over {shrink:.0%} fewer than"
                 f" {self.resource.table_id} holds. Nothing was published. If the source really shrank, raise"
-                " max_shrink for this run; if not, look at the source"
+                " max_shrink and clear the run from `extract`, or run with full_refresh; if not, look at the source"
             )
         if sql.TOO_MANY_BAD in text:
             return QuarantineError(

@@ -229,8 +229,9 @@ def _nothing_listed(run: Extraction, spec: Files) -> str:
         return (
             f"no object that matches {spec.path} was modified from {run.request.start} to {run.request.end}"
         )
-    kind = "" if run.replaces else "new or changed "
-    return f"no {kind}object matches {spec.path}"
+    return (
+        f"no object matches {spec.path}" if run.replaces else f"no new or changed object matches {spec.path}"
+    )
 
 
 def _plan_files(run: Extraction, source: FileSource, draft: Plan) -> Plan | None:
