@@ -75,7 +75,7 @@ class Shop:
     def _parameters(self, load_id: str, staged: int, values: dict[str, Any]) -> dict[str, Any]:
         plan = Plan(load_id, "live", 0, None)
         return {
-            "expected": self.ledger.head().version, "epoch": 0, "watermark": "w", "snapshot_at": LATE,
+            "expected": self.ledger.head().version, "epoch": 0, "watermark": "w", "watermark_of": "c", "snapshot_at": LATE,
             "loaded_at": LATE, "load_id": load_id, "attempt": "load-1-0", "run_id": "r", "mode": "live",
             "plan": dumps(plan), "resource": "orders", "rows_read": staged, "rows_staged": staged,
             "rows_quarantined": 0, "most_bad": 0, "bytes": 1, "spec_digest": "d", "schema_changes": "[]", **values,
@@ -194,7 +194,7 @@ def test_the_second_of_two_publishes_of_one_version_changes_nothing(shop: Shop) 
     with pytest.raises(TerminalError, match=MOVED):
         shop.publish(2, ["(2, NULL, 'b', NULL)"], {}, expected=0)
 
-    assert (head.version, head.watermark, head.snapshot_at) == (1, "w", LATE)
+    assert (head.version, head.watermark, head.watermark_of, head.snapshot_at) == (1, "w", "c", LATE)
     assert shop.ledger.head() == head
     assert shop.names() == ["a"]
     assert shop.ledger.load("ld_2", "load-1-0") is None
