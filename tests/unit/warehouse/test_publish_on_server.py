@@ -75,7 +75,8 @@ class Shop:
     def _parameters(self, load_id: str, staged: int, values: dict[str, Any]) -> dict[str, Any]:
         plan = Plan(load_id, "live", 0, None)
         return {
-            "expected": self.ledger.head().version, "epoch": 0, "watermark": "w", "watermark_of": "c", "snapshot_at": LATE,
+            "expected": self.ledger.head().version, "epoch": 0, "watermark": "w", "watermark_of": "c",
+            "snapshot_at": LATE,
             "loaded_at": LATE, "load_id": load_id, "attempt": "load-1-0", "run_id": "r", "mode": "live",
             "plan": dumps(plan), "resource": "orders", "rows_read": staged, "rows_staged": staged,
             "rows_quarantined": 0, "most_bad": 0, "bytes": 1, "spec_digest": "d", "schema_changes": "[]", **values,
