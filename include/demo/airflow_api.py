@@ -50,10 +50,10 @@ class Airflow:
             raise
         return True
 
-    def start(self, dag_id: str) -> str:
-        """Unpause and trigger a DAG; return the run's id."""
+    def start(self, dag_id: str, **conf: Any) -> str:
+        """Unpause and trigger a DAG, with the run's own parameters; return the run's id."""
         self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
-        run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
         return str(run["dag_run_id"])
 
     def state(self, dag_id: str, run_id: str) -> str:

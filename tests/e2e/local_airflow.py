@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from demo.airflow_api import Airflow
 
@@ -22,10 +23,19 @@ class Local:
     config_root: Path
     home: Path
 
-    def run(self, *dag_ids: str) -> dict[str, tuple[str, str]]:
+    def run(self, *dag_ids: str, **conf: Any) -> dict[str, tuple[str, str]]:
         """Trigger these DAGs at once and wait; return each one's run id and final state."""
         self.await_dags(*dag_ids)
-        runs = {dag_id: self.airflow.start(dag_id) for dag_id in dag_ids}
+        return self.wait({dag_id: self.airflow.start(dag_id, **conf) for dag_id in dag_ids})
+
+    def clear(self, dag_id: str, run_id: str) -> dict[str, tuple[str, str]]:
+        """Clear all tasks of a past run and wait until it has run again."""
+        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": False, "reset_dag_runs": True}
+        self.airflow.call("POST", f"/dags/{dag_id}/clearTaskInstances", body)
+        return self.wait({dag_id: run_id})
+
+    def wait(self, runs: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """Wait for runs by DAG; return each one's id and final state."""
         deadline = time.monotonic() + SECONDS
         while True:
             states = {dag_id: self.airflow.state(dag_id, run) for dag_id, run in runs.items()}
