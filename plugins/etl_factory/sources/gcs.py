@@ -8,10 +8,14 @@ from typing import IO, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from etl_factory.errors import AccessDeniedError, NotFoundError, StaleError, TransientError
-from etl_factory.sources._paths import check_paths, parse_path
+from etl_factory.errors import AccessDeniedError
+from etl_factory.sources._paths import check_paths, parse_path, split_object
+from etl_factory.sources._stores import Store, pinned, stale
 from etl_factory.sources.base import Connection, FileSource, Found, SourceObject
 from etl_factory.sources.specs import FileResource, GoogleSpec, Name
+
+RETRY_SECONDS = 60.0  # how long google's client repeats a request that fails
+_FIELDS = "items(name,generation,size,timeCreated),nextPageToken"
 
 
 class GCSSpec(GoogleSpec):
@@ -40,43 +44,84 @@ class GCSSource(FileSource):
         self.client = client
 
     def check(self) -> str:
-        """Return the project that the client works in."""
-        return f"Google Cloud Storage as project {self.client.project}"
+        """Return the project that the client works in; an identity may read a bucket and not list them."""
+        from google.api_core.exceptions import Forbidden
+
+        where = f"Google Cloud Storage as project {self.client.project}"
+        try:
+            with self.errors("the project"):
+                list(self.client.list_buckets(max_results=1, retry=_retry()))
+        except AccessDeniedError as error:
+            if not isinstance(error.__cause__, Forbidden):
+                raise
+            return f"{where}, whose buckets this identity may not list"
+        return where
 
     def discover(self) -> Iterator[Found]:
         """List the project's buckets."""
-        with self._errors("the project"):
-            for bucket in self.client.list_buckets():
-                yield Found(f"gs://{bucket.name}/")
+        with self.errors("the project", "grant storage.buckets.list, which roles/storage.bucketViewer holds"):
+            names = [bucket.name for bucket in self.client.list_buckets(retry=_retry())]
+        for name in names:
+            yield Found(f"gs://{name}/")
 
     def objects(self, path: str) -> Iterator[SourceObject]:
-        """List matching objects with their generations, sorted by uri."""
+        """List matching objects with their generations, sorted by uri; `modified` is the content's time."""
         to = parse_path(path, "gs")
-        with self._errors(f"bucket gs://{to.bucket}"):
+        with self.errors(f"bucket gs://{to.bucket}"):
+            blobs = self.client.list_blobs(to.bucket, prefix=to.prefix, fields=_FIELDS, retry=_retry())
             found = [
-                blob for blob in self.client.list_blobs(to.bucket, prefix=to.prefix) if to.matches(blob.name)
+                SourceObject(to.uri(blob.name), str(blob.generation), int(blob.size), blob.time_created)
+                for blob in blobs
+                if to.matches(blob.name)
             ]
-        for blob in sorted(found, key=lambda item: item.name):
-            yield SourceObject(to.uri(blob.name), str(blob.generation), int(blob.size), blob.updated)
+        yield from sorted(found, key=lambda item: item.uri)
 
     def open(self, source_object: SourceObject) -> IO[bytes]:
-        """Stream one generation of an object."""
-        to = parse_path(source_object.uri, "gs")
-        blob = self.client.bucket(to.bucket).blob(to.pattern, generation=int(source_object.version))
-        if not blob.exists():
-            raise StaleError(f"{source_object.uri} has changed since it was listed")
-        stream: IO[bytes] = blob.open("rb")
-        return stream
+        """Stream one generation of an object, compressed as it is stored."""
+
+        def fetch(start: int, size: int) -> bytes:
+            blob = self.blob(
+                source_object
+            )  # a fresh one: a handle loses its generation with its first download
+            with self.errors(source_object.uri, is_object=True):
+                content: bytes = blob.download_as_bytes(
+                    start=start, end=start + size - 1, raw_download=True, checksum=None, retry=_retry()
+                )
+            return content
+
+        return pinned(source_object, fetch)
+
+    def blob(self, source_object: SourceObject) -> Any:
+        """Return google's handle on exactly the listed generation."""
+        bucket, name = split_object(source_object.uri)
+        return self.client.bucket(bucket).blob(name, generation=int(source_object.version))
 
     @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        from google.api_core import exceptions
+    def errors(
+        self,
+        what: str,
+        grant: str = "reading is denied; grant roles/storage.objectViewer",
+        *,
+        is_object: bool = False,
+    ) -> Iterator[None]:
+        """Turn google's exceptions about the source into ours."""
+        from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
+        from google.auth.exceptions import GoogleAuthError, TransportError
 
+        store = Store("Cloud Storage", self.connection.conn_id, grant)
         try:
             yield
-        except exceptions.NotFound as error:
-            raise NotFoundError(f"{what} does not exist: correct `path`, or create it") from error
-        except exceptions.Forbidden as error:
-            raise AccessDeniedError(f"{what}: reading is denied; grant roles/storage.objectViewer") from error
-        except (exceptions.GoogleAPICallError, exceptions.RetryError, OSError) as error:
-            raise TransientError(f"{what}: Cloud Storage does not answer as it should: {error}") from error
+        except NotFound as error:
+            raise (stale(what) if is_object else store.refusal(what, 404, "")) from error
+        except GoogleAPICallError as error:
+            raise store.refusal(what, error.code, error.message) from error
+        except (RetryError, TransportError, OSError) as error:
+            raise store.unreachable(what, self.client.api_endpoint, error) from error
+        except GoogleAuthError as error:
+            raise store.wrong_login(what, str(error)) from error
+
+
+def _retry() -> Any:
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
+    return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
