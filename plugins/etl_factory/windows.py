@@ -4,7 +4,7 @@ Values are compared in the cursor's own kind:
 
     instant   aware datetime, UTC            timestamptz; MySQL TIMESTAMP; BigQuery TIMESTAMP
     naive     datetime without zone          timestamp; DATETIME; read in `cursor_timezone`
-    date      date                           the day of the run is read now and again next time
+    date      date                           the run's own day is not over: read now and again next time
     integer   int                            watermark = greatest value read + 1
 """
 
@@ -72,8 +72,8 @@ def decode(kind: CursorKind, text: str) -> CursorValue:
 def end_at(kind: CursorKind, moment: datetime, timezone: str | None) -> CursorValue:
     """Turn an instant into the exclusive end of a window of a time-like kind.
 
-    A date cursor's end is the day after `moment`, so that the current day is read now
-    and, by its lag of at least one day, again by the next run.
+    A date cursor's end is the day after `moment`, so that the current day is read now; the next run,
+    which begins at `resume_at`, reads it again.
     """
     if kind == "instant":
         return moment.astimezone(UTC)
@@ -91,6 +91,23 @@ def step_back(value: CursorValue, lag: timedelta | int) -> CursorValue:
     if type(value) is date and isinstance(lag, timedelta):
         lag = timedelta(days=-(-lag // timedelta(days=1)))
     return value - lag  # type: ignore[operator]  # of one kind, by the check above
+
+
+def resume_at(watermark: CursorValue, lag: timedelta | int, timezone: str | None) -> CursorValue:
+    """Return where the run that follows a watermark begins.
+
+    A date's lag counts from the day of the run that set the watermark, which was not over yet: so a lag
+    of a day reads that day and the day before it. Without a zone the writers may be anywhere, and their day
+    be the one before (12 hours behind UTC): then the lag counts from there.
+    """
+    if type(watermark) is date:
+        watermark -= timedelta(days=1 if timezone else 2)
+    return step_back(watermark, lag)
+
+
+def later(one: CursorValue, other: CursorValue) -> CursorValue:
+    """Return the greater of two values of one kind."""
+    return max(one, other)  # type: ignore[type-var]  # of one kind
 
 
 def least_lag(kind: CursorKind, zone: str | None) -> timedelta:

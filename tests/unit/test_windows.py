@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_factory.windows import CursorKind, CursorValue, Window, decode, encode, end_at, step_back
+from etl_factory.windows import CursorKind, CursorValue, Window, decode, encode, end_at, resume_at, step_back
 
 WARSAW = "Europe/Warsaw"
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -172,6 +172,23 @@ def test_a_lag_steps_back_in_the_cursors_unit(
     value: CursorValue, lag: timedelta | int, start: CursorValue
 ) -> None:
     assert step_back(value, lag) == start
+
+
+@pytest.mark.parametrize(
+    ("watermark", "lag", "zone", "start"),
+    [
+        (date(2025, 3, 3), timedelta(days=1), WARSAW, date(2025, 3, 1)),
+        (date(2025, 3, 3), timedelta(days=1), None, date(2025, 2, 28)),
+        (date(2025, 3, 3), timedelta(days=2), WARSAW, date(2025, 2, 28)),
+        (datetime(2025, 3, 3), timedelta(days=1), WARSAW, datetime(2025, 3, 2)),
+        (NOON, timedelta(0), None, NOON),
+        (100, 10, None, 90),
+    ],
+)
+def test_a_dates_lag_counts_from_the_last_day_that_was_not_over(
+    watermark: CursorValue, lag: timedelta | int, zone: str | None, start: CursorValue
+) -> None:
+    assert resume_at(watermark, lag, zone) == start
 
 
 @pytest.mark.parametrize(("value", "lag"), [(100, timedelta(days=1)), (NOON, 10), (date(2025, 1, 1), 3)])

@@ -11,14 +11,24 @@ from etl_factory.landing.manifest import Mode, PlannedObject
 from etl_factory.sources.base import SourceObject, WindowBasis
 from etl_factory.sources.specs import TransactionalTable
 from etl_factory.transfers.request import RunRequest
-from etl_factory.windows import CursorKind, CursorValue, Window, decode, end_at, least_lag, step_back
+from etl_factory.windows import (
+    CursorKind,
+    CursorValue,
+    Window,
+    decode,
+    end_at,
+    later,
+    least_lag,
+    resume_at,
+)
 
-# Re-read so far back when the config sets no lag: late commits arrive out of cursor order.
+# Re-read so far back when the config sets no lag: late commits arrive out of cursor order. So do those of
+# a sequence, whose values are given out long before the commit; a thousand rows cost nothing.
 DEFAULT_LAG: dict[CursorKind, timedelta | int] = {
     "instant": timedelta(minutes=10),
     "naive": timedelta(hours=1),
     "date": timedelta(days=1),
-    "integer": 0,
+    "integer": 1_000,
 }
 
 
@@ -38,7 +48,7 @@ def plan_window(
     if end is None:
         return None
     if request.mode == "live" and watermark is not None:
-        return Window(kind, step_back(_decoded(kind, watermark, spec), lag), end)
+        return Window(kind, _resumed(kind, spec, _decoded(kind, watermark, spec), lag), end)
     return Window(kind, _beginning(kind, spec), end)
 
 
@@ -49,6 +59,16 @@ def _live_end(
         greatest = snapshot.greatest()
         return None if greatest is None else greatest + 1
     return end_at(kind, min(request.run_after, snapshot.now), spec.cursor_timezone)
+
+
+def _resumed(
+    kind: CursorKind, spec: TransactionalTable, watermark: CursorValue, lag: timedelta | int
+) -> CursorValue:
+    """Step back by the lag, but not to before `backfill_from`: what lies there was never asked for."""
+    start, beginning = resume_at(watermark, lag, spec.cursor_timezone), _beginning(kind, spec)
+    if beginning is None or later(beginning, watermark) != watermark:
+        return start
+    return later(start, beginning)
 
 
 def _decoded(kind: CursorKind, watermark: str, spec: TransactionalTable) -> CursorValue:

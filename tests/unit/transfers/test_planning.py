@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -56,9 +57,26 @@ def request(
             datetime(2025, 6, 1, 12),
             datetime(2025, 6, 1, 14),
         ),
-        ("date", {}, "2025-06-01", date(2025, 5, 31), date(2025, 6, 2)),
-        ("date", {"lag": "3d"}, "2025-06-01", date(2025, 5, 29), date(2025, 6, 2)),
-        ("integer", {}, "41", 41, 51),
+        ("date", {}, "2025-06-01", date(2025, 5, 29), date(2025, 6, 2)),
+        ("date", {"cursor_timezone": WARSAW}, "2025-06-01", date(2025, 5, 30), date(2025, 6, 2)),
+        (
+            "date",
+            {"cursor_timezone": WARSAW, "lag": "3d"},
+            "2025-06-01",
+            date(2025, 5, 28),
+            date(2025, 6, 2),
+        ),
+        ("integer", {}, "41", -959, 51),
+        ("integer", {"backfill_from": 30}, "41", 30, 51),
+        ("integer", {"backfill_from": 30, "lag": 5}, "41", 36, 51),
+        ("integer", {"backfill_from": 45}, "41", -959, 51),
+        (
+            "instant",
+            {"backfill_from": "2025-06-01T10:55:00Z"},
+            "2025-06-01T11:00:00+00:00",
+            NOW - timedelta(minutes=65),
+            NOW,
+        ),
         ("integer", {"lag": 5}, "41", 36, 51),
     ],
 )
@@ -92,10 +110,48 @@ def test_an_older_run_than_the_watermark_has_an_inverted_window() -> None:
 
 
 def test_an_integer_cursor_without_new_values_has_an_empty_window() -> None:
-    window = plan_window(spec(), request(), "51", Basis("integer", greatest=50))
+    window = plan_window(spec(lag=0), request(), "51", Basis("integer", greatest=50))
 
     assert window == Window("integer", 51, 51)
     assert window.is_empty
+
+
+def test_a_sequence_value_that_commits_after_a_greater_one_is_read() -> None:
+    """Two sessions take 50 and 51; 51 commits and is read, 50 commits after that."""
+    first = plan_window(spec(), request(), None, Basis("integer", greatest=51))
+    assert first is not None
+    second = plan_window(spec(), request(), str(first.end), Basis("integer", greatest=51))
+
+    assert second is not None
+    assert not second.is_empty
+    assert second.start <= 50 < second.end  # type: ignore[operator]  # integers
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Pago_Pago", "America/Los_Angeles", WARSAW, "Pacific/Kiritimati"])
+@pytest.mark.parametrize("is_known", [True, False], ids=["known_zone", "unknown_zone"])
+@pytest.mark.parametrize("step", [timedelta(hours=3), timedelta(days=1), timedelta(days=3)])
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(hours=23)])
+def test_no_row_of_a_date_is_lost_that_commits_within_a_day(
+    zone: str, is_known: bool, step: timedelta, late: timedelta
+) -> None:
+    """Rows dated by the writers' clock every hour; daily runs at 0:00 and at 20:00 in Los Angeles, or often."""
+    settings = {"cursor_timezone": zone} if is_known else {}
+    first = datetime(2025, 6, 1, 7, tzinfo=UTC)
+    unread = {first + timedelta(hours=n) for n in range(4 * 24)}
+    for shift in (timedelta(0), timedelta(hours=20)):
+        rows, watermark = set(unread), None
+        for run in [first + shift + step * n for n in range(round(timedelta(days=9) / step))]:
+            window = plan_window(spec(**settings), request(run_after=run), watermark, Basis("date", now=run))
+            assert window is not None
+            committed = {row for row in rows if row + late <= run}
+            rows -= {row for row in committed if _holds(window, row.astimezone(ZoneInfo(zone)).date())}
+            watermark = str(window.end)
+        assert rows == set()
+
+
+def _holds(window: Window, day: date) -> bool:
+    start, end = window.start, window.end
+    return (start is None or start <= day) and day < end  # type: ignore[operator]  # dates
 
 
 def test_an_integer_cursor_without_any_value_has_no_window() -> None:
@@ -279,7 +335,7 @@ def test_the_least_lag_covers_what_clocks_go_back_by(
         ("naive", "Antarctica/Troll", timedelta(hours=2)),
         ("naive", "Asia/Tokyo", timedelta(hours=1)),
         ("date", None, timedelta(days=1)),
-        ("integer", None, 0),
+        ("integer", None, 1_000),
     ],
 )
 def test_the_lag_that_nobody_set_is_always_allowed(
