@@ -35,7 +35,7 @@ types:
 	@.venv/bin/mypy
 
 check: bootstrap lint types  ## the fast part of the tests: lint, types, unit and DAG tests
-	@$(PYTHON) -m pytest -q -m "not stack and not airflow" tests/unit tests/dags tests/test_house.py tests/test_docs.py
+	@$(PYTHON) -m pytest -q -n auto -m "not stack and not airflow" tests/unit tests/dags tests/test_house.py tests/test_docs.py
 
 test: bootstrap lint types   ## everything: lint, types, all tests, on real servers
 	@$(PYTHON) -m pytest
