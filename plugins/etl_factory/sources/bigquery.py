@@ -56,14 +56,18 @@ class BigQuerySource(Source):
         return f"BigQuery as project {self.client.project}"
 
     def discover(self) -> Iterator[Found]:
-        """List the project's tables with their columns; one dropped meanwhile is left out."""
+        """List the project's tables with their columns; what is dropped meanwhile is left out."""
+        with self._errors():
+            for dataset in list(self.client.list_datasets(retry=_retry())):
+                yield from self._tables(dataset.reference)
+
+    def _tables(self, dataset: Any) -> Iterator[Found]:
         from google.api_core.exceptions import NotFound
 
-        with self._errors():
-            datasets = list(self.client.list_datasets(retry=_retry()))
-            for item in (item for each in datasets for item in self.client.list_tables(each.reference)):
+        with suppress(NotFound):
+            for item in self.client.list_tables(dataset, retry=_retry()):
                 with suppress(NotFound):
-                    yield _found(self.client.get_table(item.reference))
+                    yield _found(self.client.get_table(item.reference, retry=_retry()))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
