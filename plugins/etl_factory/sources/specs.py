@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -28,6 +32,7 @@ from etl_factory.sources.words import (
     Schedule,
     TimeZone,
     refuse,
+    shown,
 )
 from etl_factory.sources.words import (
     Name as Name,  # for the source types
@@ -163,15 +168,45 @@ class CatalogTable(CatalogPart, Relation, ResourceSpec):
     """A whole table, read in one snapshot."""
 
 
+MOMENT_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$"
+
+
+def _parse_start(value: Any) -> date | int:
+    """Read a whole number, a date of exactly ten characters, or a time, whose offset is kept."""
+    if isinstance(value, date) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and re.match(MOMENT_PATTERN, value):
+        with suppress(ValueError):
+            return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+    raise ValueError(
+        f"{shown(value)} is not where a cursor can begin: write a date such as 2025-01-01, a time such as"
+        " 2025-01-01T00:00:00+02:00, or a whole number for an integer cursor"
+    )
+
+
+Start = Annotated[
+    date | datetime | int,
+    BeforeValidator(_parse_start),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": MOMENT_PATTERN}, {"type": "integer"}]}),
+]
+
+
 class TransactionalTable(Relation, ResourceSpec):
-    """A table read incrementally along its cursor."""
+    """A table read incrementally along its cursor, from `lag` before the last run's end.
+
+    `lag` covers transactions that commit late; what is read again is not published twice. Left out, it is
+    10m for a time with a zone, 1h (or more, where the clocks change by more) for one without, 1d for a date,
+    counted from the last day that was not over, and 1000 units for an integer: a sequence's values are given
+    out before the commit, so that a smaller one may follow a greater one.
+    `backfill_from` is where the first run and a full refresh begin; a later run's lag stops there.
+    """
 
     is_incremental: ClassVar[bool] = True
     load: Literal["transactional"]
     cursor: Column
     cursor_timezone: TimeZone | None = None
     lag: Lag | None = None
-    backfill_from: date | datetime | int | None = None
+    backfill_from: Start | None = None
 
     def needed_columns(self) -> dict[str, str]:
         """Add the cursor to what the load needs."""

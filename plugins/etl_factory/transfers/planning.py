@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from etl_factory.errors import ConfigError, TerminalError
@@ -130,16 +130,16 @@ def _beginning(kind: CursorKind, spec: TransactionalTable) -> CursorValue | None
 def _bound(kind: CursorKind, text: str, zone: str | None) -> CursorValue:
     """Read a bound that a person wrote: a date alone means its first moment.
 
-    A time without a zone is UTC for an instant cursor, and the cursor's own local time for a naive one.
+    A time without a zone is UTC for an instant cursor, and the cursor's own local time for the others.
     """
     if kind == "integer":
         return int(text)
     moment = datetime.fromisoformat(text)
-    if kind == "date":
-        return date(moment.year, moment.month, moment.day)
     if kind == "instant":
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.astimezone(ZoneInfo(zone or "UTC")).replace(tzinfo=None) if moment.tzinfo else moment
+    if moment.tzinfo and zone:
+        moment = moment.astimezone(ZoneInfo(zone))
+    return moment.date() if kind == "date" else moment.replace(tzinfo=None)
 
 
 def plan_objects(

@@ -173,7 +173,18 @@ def test_an_integer_cursor_without_any_value_has_no_window() -> None:
             datetime(2025, 1, 1, 1),
         ),
         ("naive", {"backfill_from": date(2025, 1, 1), "cursor_timezone": WARSAW}, datetime(2025, 1, 1)),
+        (
+            "instant",
+            {"backfill_from": "2025-01-01T00:00:00+02:00"},
+            datetime(2024, 12, 31, 22, tzinfo=UTC),
+        ),
         ("date", {"backfill_from": date(2025, 1, 1)}, date(2025, 1, 1)),
+        ("date", {"backfill_from": "2025-01-01T00:00:00+02:00"}, date(2025, 1, 1)),
+        (
+            "date",
+            {"backfill_from": "2025-01-01T00:00:00+02:00", "cursor_timezone": "UTC"},
+            date(2024, 12, 31),
+        ),
         ("integer", {"backfill_from": 10}, 10),
         ("integer", {"backfill_from": 0}, 0),
         ("integer", {}, None),
