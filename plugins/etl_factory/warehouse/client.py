@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -130,15 +130,41 @@ class Warehouse:
             self.client.create_table(table, exists_ok=True)
 
     def ensure_datasets(self) -> None:
-        """Create the tenant's two datasets in its location, unless they exist."""
-        from google.cloud.bigquery import Dataset
+        """Create the tenant's two datasets in its location, unless they exist.
 
+        What exists is only looked at: on BigQuery, asking to create it needs a permission on the whole project.
+        """
         destination = self.target.destination
         for name in (destination.dataset, destination.etl_dataset):
-            dataset = Dataset(f"{destination.project}.{name}")
-            dataset.location = destination.location
-            with bigquery_errors():
-                self.client.create_dataset(dataset, exists_ok=True)
+            if not self._has_dataset(f"{destination.project}.{name}"):
+                self._create_dataset(f"{destination.project}.{name}")
+
+    def _has_dataset(self, dataset_id: str) -> bool:
+        from google.api_core.exceptions import NotFound
+
+        with bigquery_errors():
+            try:
+                self.client.get_dataset(dataset_id)
+            except NotFound:
+                return False
+            return True
+
+    def _create_dataset(self, dataset_id: str) -> None:
+        from google.api_core.exceptions import Conflict, Forbidden
+        from google.cloud.bigquery import Dataset
+
+        dataset = Dataset(dataset_id)
+        dataset.location = self.target.destination.location
+        with bigquery_errors():
+            try:
+                with suppress(Conflict):  # another task was faster
+                    self.client.create_dataset(dataset)
+            except Forbidden as error:
+                raise AccessDeniedError(
+                    f"dataset {dataset_id} does not exist, and BigQuery does not let this identity make it:"
+                    f" {error.message}. Make it beforehand in {dataset.location}, with BigQuery Data Editor for this"
+                    " identity, or grant bigquery.datasets.create (BigQuery User) on its project"
+                ) from error
 
     def _query_config(self, parameters: Mapping[str, Any]) -> Any:
         from google.cloud.bigquery import QueryJobConfig

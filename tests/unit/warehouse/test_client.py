@@ -393,22 +393,64 @@ def test_staging_expires_and_keeps_no_type_that_parquet_lacks(
     assert [f["type"] for f in as_is["schema"]["fields"]] == ["INT64", "JSON"]
 
 
-def test_what_exists_already_is_left_alone(fake: FakeBigQuery, warehouse: Warehouse) -> None:
+def test_a_staging_table_that_exists_is_left_alone(fake: FakeBigQuery, warehouse: Warehouse) -> None:
+    reference = {"projectId": "acme-analytics", "datasetId": "raw_etl", "tableId": "_staging"}
     fake.faults["POST", "tables"] = refusal(409, "duplicate", "Already Exists: Table")
-    fake.faults["POST", "datasets"] = refusal(409, "duplicate", "Already Exists: Dataset")
-    for name in ("raw", "raw_etl"):
-        reference = {"projectId": "acme-analytics", "datasetId": name}
-        fake.faults["GET", f"datasets/{name}"] = (200, {"datasetReference": reference})
-    fake.faults["GET", "tables/_staging"] = (200, {"tableReference": {**reference, "tableId": "_staging"}})
+    fake.faults["GET", "tables/_staging"] = (200, {"tableReference": reference})
 
     warehouse.create_staging("acme-analytics.raw_etl._staging", (Field("id", "INT64"),))
-    warehouse.ensure_datasets()
 
     assert {method for method, _, _ in fake.seen} <= {"POST", "GET"}
+
+
+def test_datasets_that_exist_are_only_looked_at(fake: FakeBigQuery, warehouse: Warehouse) -> None:
+    for name in ("raw", "raw_etl"):
+        reference = {"projectId": "acme-analytics", "datasetId": name}
+        fake.tables[name] = {"datasetReference": reference}
+
+    warehouse.ensure_datasets()
+
+    assert [(method, path) for method, path, _ in fake.seen] == [
+        ("GET", "datasets/raw"),
+        ("GET", "datasets/raw_etl"),
+    ]
 
 
 def test_both_datasets_are_made_in_the_tenants_location(fake: FakeBigQuery, warehouse: Warehouse) -> None:
     warehouse.ensure_datasets()
 
-    made = [(body["datasetReference"]["datasetId"], body["location"]) for _, _, body in fake.seen]
+    posted = [body for method, _, body in fake.seen if method == "POST"]
+    made = [(body["datasetReference"]["datasetId"], body["location"]) for body in posted]
     assert made == [("raw", "EU"), ("raw_etl", "EU")]
+
+
+def test_a_dataset_that_another_task_made_meanwhile_is_fine(fake: FakeBigQuery, warehouse: Warehouse) -> None:
+    fake.faults["POST", "datasets"] = refusal(409, "duplicate", "Already Exists: Dataset")
+
+    warehouse.ensure_datasets()
+
+    assert [method for method, _, _ in fake.seen] == ["GET", "POST", "GET", "POST"]
+
+
+def test_a_dataset_that_may_not_be_made_says_what_to_grant(fake: FakeBigQuery, warehouse: Warehouse) -> None:
+    fake.faults["POST", "datasets"] = refusal(403, "accessDenied", "Access Denied: Project acme-analytics")
+
+    with pytest.raises(AccessDeniedError, match=r"^dataset acme-analytics\.raw does not exist") as raised:
+        warehouse.ensure_datasets()
+
+    assert str(raised.value).endswith(
+        "Access Denied: Project acme-analytics. Make it beforehand in EU, with BigQuery Data Editor for this identity,"
+        " or grant bigquery.datasets.create (BigQuery User) on its project"
+    )
+    assert fake.seen[-1][1] == "datasets"
+
+
+def test_a_dataset_that_may_not_be_looked_at_is_not_a_missing_one(
+    fake: FakeBigQuery, warehouse: Warehouse
+) -> None:
+    fake.faults["GET", "datasets/raw"] = refusal(403, "accessDenied", "Access Denied: Dataset raw")
+
+    with pytest.raises(AccessDeniedError, match=r"BigQuery refused: .*Access Denied: Dataset raw"):
+        warehouse.ensure_datasets()
+
+    assert [method for method, _, _ in fake.seen] == ["GET"]
