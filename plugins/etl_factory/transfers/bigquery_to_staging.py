@@ -1,4 +1,11 @@
-"""BigQuery to a staging table: a query job, so that rows never leave BigQuery."""
+"""BigQuery to a staging table: a query job, so that rows never leave BigQuery.
+
+A stored table is read as of one moment: counted, measured and copied at that moment, whatever arrives meanwhile.
+What has no past that may be asked for (a query, a view, an external table, a table under row-level policies)
+is copied and counted in one transaction, which sees one state of all tables behind it.
+https://cloud.google.com/bigquery/docs/access-historical-data
+https://cloud.google.com/bigquery/docs/transactions
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,7 @@ from typing import Any
 from airflow.providers.google.cloud.operators.bigquery import BigQueryInsertJobOperator
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import AccountingError, ConfigError, NotFoundError
+from etl_factory.errors import AccountingError, ConfigError, NotFoundError, TerminalError, TransientError
 from etl_factory.identity import digest
 from etl_factory.landing.manifest import Plan
 from etl_factory.operators import google
@@ -18,10 +25,12 @@ from etl_factory.operators.boundary import airflow_errors
 from etl_factory.schema.types import Field
 from etl_factory.sources._sql import choose_columns
 from etl_factory.sources.base import Selection, WindowBasis
-from etl_factory.sources.bigquery import CURSORS, predicate, relation
+from etl_factory.sources.bigquery import CURSORS, literal, predicate, quoted, relation
 from etl_factory.transfers.base import Extraction, plan_table, selection
 from etl_factory.warehouse.client import Warehouse, bigquery_errors
 from etl_factory.windows import CursorKind, Window
+
+CHANGED = "etl-factory: source changed"
 
 
 class BigQueryToStagingOperator(BigQueryInsertJobOperator):
@@ -56,49 +65,85 @@ class BigQueryToStagingOperator(BigQueryInsertJobOperator):
             run.skip(f"no rows in {plan.window} at {snapshot.name}")
         table = self._stage(run, reader, snapshot, plan)
         staged = reader.row_count(table)
-        if staged != count:
+        if snapshot.is_fixed and staged != count:
             raise AccountingError(
-                f"{self.resource.dag_id}.{self.resource.name}: {count} rows counted, {staged} staged from"
-                f" {snapshot.name}: its rows changed meanwhile. Nothing was published; clear the run from `extract`"
+                f"{self._name}: {count} rows counted, {staged} staged from {snapshot.name} as of {snapshot.now}."
+                " Nothing was published; clear the run from `extract`"
             )
         fields = tuple(field.to_json() for field in snapshot.fields)
-        manifest = run.manifest(plan, snapshot.now).then(staging_table=table, rows_read=count, fields=fields)
-        return run.finish(manifest)
+        manifest = run.manifest(plan, snapshot.now)
+        return run.finish(manifest.then(staging_table=table, rows_read=staged or 0, fields=fields))
+
+    @property
+    def _name(self) -> str:
+        return f"{self.resource.dag_id}.{self.resource.name}"
 
     def _stage(self, run: Extraction, reader: Warehouse, snapshot: BigQuerySnapshot, plan: Plan) -> str:
+        """Fill a staging table that only this attempt knows, so that it is full as soon as the job has succeeded."""
         table = self.resource.target.staging_id(plan.load_id, run.request.attempt)
         reader.create_staging(table, snapshot.fields, as_is=True)
-        statement = f"INSERT INTO `{table}` {snapshot.select(plan.window)}"
-        reader.run_once(
-            f"{plan.load_id}_extract_{digest({'sql': statement})}",
-            lambda job_id: reader.start_query(statement, {}, job_id),
-            lambda: (reader.row_count(table) or 0) > 0 or snapshot.count(plan.window) == 0,
-        )
+        statement = snapshot.copy(table, plan.window)
+        try:
+            reader.run_once(
+                f"{plan.load_id}_extract_{digest({'sql': statement})}",
+                lambda job_id: reader.start_query(statement, {}, job_id),
+                lambda: reader.table(table) is not None,
+            )
+        except TerminalError as error:
+            if CHANGED not in str(error):
+                raise
+            raise TransientError(
+                f"{self._name}: {snapshot.name} does not give the same rows twice, as a query over what changes"
+                " outside of BigQuery's own tables may: this one will be retried"
+            ) from error
         return table
 
 
 class BigQuerySnapshot(WindowBasis):
-    """One relation of BigQuery at one moment: tables are read as of `now`, queries as they answer."""
+    """One relation of BigQuery; `now` is BigQuery's own clock, to the millisecond in which it keeps a table's past.
+
+    `is_fixed`: everything is read as of `now`, so that it can be asked any number of times.
+    """
 
     def __init__(self, reader: Warehouse, chosen: Selection, conn_id: str) -> None:
         self.reader, self.chosen = reader, chosen
         self.name = f"{conn_id}: {chosen.table or 'query'}"
-        self.now = reader.rows("SELECT CURRENT_TIMESTAMP() AS now")[0]["now"].astimezone(UTC)
-        everything = self._fields()
+        clock = "SELECT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND) AS now"
+        self.now = reader.rows(clock)[0]["now"].astimezone(UTC)
+        self._relation = relation(chosen.table, chosen.query)
+        past = self._past()
+        self.is_fixed = past is not None
+        everything = past or self._present()
         self.fields = tuple(choose_columns(everything, chosen, self.name))
         self._types = {field.name: field.type for field in everything}
 
-    def _fields(self) -> tuple[Field, ...]:
-        sql = f"SELECT * FROM {relation(self.chosen.table, self.chosen.query)} LIMIT 0"
+    def _past(self) -> tuple[Field, ...] | None:
+        """Go on with the table as of `now` and return its fields; None where there is no asking for the past."""
+        name = (self.chosen.table or "").replace("`", "")
+        if name.count(".") != 2 or "*" in name:
+            return None
+        now = f"{self._relation} FOR SYSTEM_TIME AS OF {literal(self.now)}"
+        with contextlib.suppress(TerminalError):
+            held = self.reader.table(name)
+            if held is not None and held.table_type == "TABLE":
+                fields = self._fields(now)
+                self._relation = now
+                return fields
+        return None
+
+    def _present(self) -> tuple[Field, ...]:
         with self._named():
-            schema = self.reader.query(sql).result().schema
+            return self._fields(self._relation)
+
+    def _fields(self, source: str) -> tuple[Field, ...]:
+        with bigquery_errors():
+            schema = self.reader.query(f"SELECT * FROM {source} LIMIT 0").result().schema
         return tuple(_nullable(Field.from_api(field.to_api_repr())) for field in schema)
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
         try:
-            with bigquery_errors():
-                yield
+            yield
         except NotFoundError as error:
             raise NotFoundError(
                 f"{self.name}: {error}. Correct `table`, or grant this identity access"
@@ -116,22 +161,26 @@ class BigQuerySnapshot(WindowBasis):
 
     def greatest(self) -> int | None:
         """Return the greatest value of an integer cursor."""
-        rows = self.reader.rows(f"SELECT MAX(`{self.chosen.cursor}`) AS greatest FROM {self._from()}")
+        column = quoted(self.chosen.cursor or "")
+        rows = self.reader.rows(f"SELECT MAX({column}) AS greatest FROM {self._relation}")
         value: int | None = rows[0]["greatest"]
         return value
 
     def count(self, window: Window | None) -> int:
         """Count the window's rows."""
-        where = predicate(self.chosen.cursor, window)
-        return int(self.reader.rows(f"SELECT COUNT(*) AS n FROM {self._from()}{where}")[0]["n"])
+        return int(self.reader.rows(self._select("COUNT(*) AS n", window))[0]["n"])
 
-    def select(self, window: Window | None) -> str:
-        """Return the SELECT of the window's rows."""
-        listed = ", ".join(f"`{field.name}`" for field in self.fields)
-        return f"SELECT {listed} FROM {self._from()}{predicate(self.chosen.cursor, window)}"
+    def copy(self, table: str, window: Window | None) -> str:
+        """Return the statement that puts the window's rows into `table`; it counts them itself if nothing is fixed."""
+        columns = ", ".join(quoted(field.name) for field in self.fields)
+        insert = f"INSERT INTO {quoted(table)} ({columns})\n{self._select(columns, window)}"
+        if self.is_fixed:
+            return insert
+        counted = f"ASSERT @@row_count = ({self._select('COUNT(*)', window)}) AS '{CHANGED}'"
+        return f"BEGIN TRANSACTION;\n{insert};\n{counted};\nCOMMIT TRANSACTION;"
 
-    def _from(self) -> str:
-        return relation(self.chosen.table, self.chosen.query)
+    def _select(self, what: str, window: Window | None) -> str:
+        return f"SELECT {what} FROM {self._relation}{predicate(self.chosen.cursor, window)}"
 
 
 def _nullable(field: Field) -> Field:
