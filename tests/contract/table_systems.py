@@ -41,6 +41,8 @@ class System:
     """Columns that hold what the declared type cannot: they are read as text."""
     query_declares: ClassVar[dict[str, pa.DataType]]
     """Columns that a query, which has no catalogue of its own, declares otherwise than the table does."""
+    boundless: ClassVar[dict[str, tuple[str, ...]]]
+    """Values of a cursor, by its kind, that are no point in time."""
     wide_text: ClassVar[str]
     instant: ClassVar[str]
     naive: ClassVar[str]
@@ -112,6 +114,9 @@ class Postgres(System):
     source_class = PostgresSource
     quote = '"'
     wide_text, instant, naive, schema = "text", "timestamptz", "timestamp", "public."
+    boundless: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
+        ("instant", "naive", "date"), ("'infinity'", "'-infinity'")
+    )
     columns: ClassVar[dict[str, Column]] = {
         "small": Column("smallint", pa.int16(), (("-32768", -32768), ("32767", 32767))),
         "whole": Column("integer", pa.int32(), (("-2147483648", -(2**31)), ("2147483647", 2**31 - 1))),
@@ -297,6 +302,11 @@ class MySQL(System):
     source_class = MySQLSource
     quote = "`"
     wide_text, instant, naive, schema = "longtext", "timestamp(6) NULL", "datetime(6)", ""
+    boundless: ClassVar[dict[str, tuple[str, ...]]] = {
+        "instant": ("0",),
+        "naive": ("'0000-00-00'", "'0000-01-00'"),
+        "date": ("'0000-00-00'", "'0000-00-01'"),
+    }
     columns: ClassVar[dict[str, Column]] = {
         "flag": Column("tinyint(1)", pa.int64(), (("2", 2), ("-5", -5), ("1", 1))),
         "small": Column("smallint unsigned", pa.int64(), (("65535", 65535),)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,54 @@ class TestWindow:
         assert ids(moves.source(), selection, Window(kind, first, second)) == {0, 1, 6}
 
 
+@pytest.mark.parametrize("is_indexed", [False, True], ids=["plain", "indexed"])
+@pytest.mark.parametrize("kind", ["instant", "naive", "date"])
+class TestBoundlessCursors:
+    """Infinities and zero dates: no window holds them, so that every one takes them, as it does NULL."""
+
+    @pytest.fixture
+    def table(self, system: System, kind: str, is_indexed: bool) -> str:
+        name = f"boundless_{kind}_{is_indexed}".lower()
+        column = {"instant": system.instant, "naive": system.naive, "date": "date"}[kind]
+        values = [*system.boundless[kind], "NULL", *(self.at(system, moment) for moment in KINDS[kind])]
+        rows_ = ", ".join(f"({i}, {value})" for i, value in enumerate(values))
+        system.execute(f"DROP TABLE IF EXISTS {name}", f"CREATE TABLE {name} (id int, seen {column})")
+        system.execute(f"INSERT INTO {name} VALUES {rows_}")
+        if is_indexed:
+            system.execute(f"CREATE INDEX seen_{name} ON {name} (seen)")
+        return name
+
+    @staticmethod
+    def at(system: System, moment: CursorValue) -> str:
+        return f"'{str(moment).removesuffix('+00:00') if system.name == 'mysql' else moment}'"
+
+    def test_every_window_takes_them(self, system: System, table: str, kind: Any) -> None:
+        first, second, third = KINDS[kind]
+        always = {*range(len(system.boundless[kind]) + 1)}
+        row = len(always)
+        for selection in (
+            Selection(table=table, cursor="seen"),
+            Selection(query=f"SELECT * FROM {table}", cursor="seen"),
+        ):
+            source = system.source()
+            assert ids(source, selection, Window(kind, None, second)) == always | {row}
+            assert ids(source, selection, Window(kind, first, second)) == always | {row}
+            assert ids(source, selection, Window(kind, second, third)) == always | {row + 1}
+            assert ids(source, selection, Window(kind, third, third)) == always
+            assert ids(source, selection) == always | {row, row + 1, row + 2}
+
+    def test_they_are_read_as_text(self, system: System, table: str, kind: Any) -> None:
+        window = Window(kind, *KINDS[kind][:2])
+        found = {
+            row["id"]: row["seen"]
+            for row in rows(system.source(), Selection(table=table, cursor="seen"), window)
+        }
+        odd = [found[i] for i in range(len(system.boundless[kind]))]
+        assert all(
+            isinstance(value, str) and value.startswith(("0000-0", "infinity", "-infinity")) for value in odd
+        )
+
+
 class TestCursor:
     def test_greatest_of_an_integer(self, moves: System) -> None:
         with moves.source().snapshot(Selection(table="moves", cursor="at_integer")) as snapshot:
@@ -271,6 +320,25 @@ class TestSnapshot:
         with moves.source().snapshot(Selection(table="moves")) as snapshot:
             next(iter(snapshot.read(None)))
         assert len(ids(moves.source(), Selection(table="moves"))) == 7
+
+
+def test_mysql_reads_one_snapshot_whatever_isolation_the_server_prefers(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(system, MySQL):
+        pytest.skip("PostgreSQL's snapshot is one transaction, whose level is set in it")
+    import MySQLdb
+
+    system.execute("CREATE TABLE isolated (id int PRIMARY KEY)", "INSERT INTO isolated VALUES (1)")
+    prefers = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+    with monkeypatch.context() as patch:
+        patch.setattr(MySQLdb, "connect", partial(MySQLdb.connect, init_command=prefers))
+        with system.source().snapshot(Selection(table="isolated")) as snapshot:
+            system.execute("INSERT INTO isolated VALUES (2)")
+            assert snapshot.count(None) == 1
+            snapshot.connection.query("SHOW SESSION VARIABLES LIKE 't%isolation'")
+            levels = snapshot.connection.store_result().fetch_row(maxrows=0)
+    assert {level for _, level in levels} == {"REPEATABLE-READ"}
 
 
 class _Interrupted:

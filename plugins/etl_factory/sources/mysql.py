@@ -47,6 +47,11 @@ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND INDEX_NAME = 'PRIMARY' ORDER BY 
 _JSON_CHECKS = """SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
 WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
 
+# A zero date sorts below all of these, the least values that each type is documented to hold. Like a NULL
+# it is read by every run; and unlike a test for zero, this one is legal in strict mode and can use an index.
+_LEAST = {"date": "DATE'1000-01-01'", "datetime": "TIMESTAMP'1000-01-01 00:00:00'",
+          "timestamp": "TIMESTAMP'1970-01-02 00:00:00'"}  # fmt: skip
+
 
 class MySQLSpec(ConnectedSpec):
     """A MySQL or MariaDB database."""
@@ -82,7 +87,8 @@ class MySQLSource(TableSource):
                     "SET time_zone = '+00:00'",
                     # An unbuffered read waits for each upload; by default the server gives up at 60 s.
                     "SET net_write_timeout = 3600",
-                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                    # For the session: a server may take the reading of the clock for the next transaction.
+                    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
                 ):
                     connection.query(statement)
                 yield connection
@@ -233,7 +239,11 @@ class MySQLSnapshot(TableSnapshot):
         assert self.selection.cursor is not None
         name = _quoted(self.selection.cursor)
         start = "" if window.start is None else f"{name} >= {literal(window.start)} AND "
-        return f" WHERE (({start}{name} < {literal(window.end)}) OR {name} IS NULL)"
+        zero = f" OR {name} < {_LEAST[self._data_type()]}" if self._data_type() in _LEAST else ""
+        return f" WHERE (({start}{name} < {literal(window.end)}) OR {name} IS NULL{zero})"
+
+    def _data_type(self) -> str:
+        return self._cursor_column.data_type if self._cursor_column else ""
 
 
 def literal(value: CursorValue) -> str:

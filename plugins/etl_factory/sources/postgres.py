@@ -254,7 +254,9 @@ class PostgresSnapshot(TableSnapshot):
         assert self.selection.cursor is not None
         name = _quoted(self.selection.cursor)
         start = "" if window.start is None else f"{name} >= {literal(window.start)} AND "
-        return f" WHERE (({start}{name} < {literal(window.end)}) OR {name} IS NULL)"
+        is_time = self._cursor_column is not None and self._cursor_column.oid in TEMPORAL
+        endless = f" OR {name} IN ('infinity', '-infinity')" if is_time else ""
+        return f" WHERE (({start}{name} < {literal(window.end)}) OR {name} IS NULL{endless})"
 
 
 def literal(value: CursorValue) -> str:
