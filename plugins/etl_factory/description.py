@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from etl_factory.config.document import printable
 from etl_factory.config.loading import BrokenFile
 from etl_factory.config.models import Tenant
 from etl_factory.config.resource import Resource, resources
@@ -14,6 +15,8 @@ from etl_factory.sources.words import MANUAL
 START_HELP = "Read again from here: a date, a time (with offset, or UTC) or an integer cursor's value."
 END_HELP = "Read again up to here, exclusive. A backfill needs both ends and never moves the watermark."
 FULL_REFRESH_HELP = "Read everything and replace the published tables, in one transaction each."
+LONGEST_LINE = 2000
+LONGEST_CELL = 500
 FAILURE = """\
 ## When a task fails
 
@@ -55,12 +58,22 @@ def schedule(cron: str | None, timezone: str) -> str:
     """Spell a schedule in words."""
     if cron in (None, MANUAL):
         return "none; it runs when somebody triggers it"
-    from cron_descriptor import Options, get_description
+    words = _in_words(str(cron))
+    return f"{words} (`{cron}`), {timezone} time" if words else f"`{cron}`, {timezone} time"
+
+
+def _in_words(cron: str) -> str | None:
+    """Spell cron fields in English; None for those that cron_descriptor has no words for (`2 10,*/3 * * *`)."""
+    from cron_descriptor import FormatException, MissingFieldException, Options, get_description
+    from cron_descriptor.Exception import WrongArgumentException
 
     options = Options()
     options.use_24hour_time_format = True
     options.locale_code = "en_US"  # else it follows the machine, and DAGs would differ between machines
-    return f"{get_description(str(cron), options)} (`{cron}`), {timezone} time"
+    try:
+        return str(get_description(cron, options))
+    except (FormatException, MissingFieldException, WrongArgumentException):
+        return None
 
 
 def _row(resource: Resource) -> str:
@@ -73,11 +86,15 @@ def _cell(text: str) -> str:
 
 
 def reads(resource: Resource) -> str:
-    """Say what is read: the table, the query or the path."""
+    """Say what is read: the table, the query or the path, or the beginning of a long one."""
     spec = resource.spec
     if isinstance(spec, Files):
-        return f"{spec.path} ({spec.format.type})"
-    return str(getattr(spec, "table", None) or getattr(spec, "query", ""))
+        return f"{_short(spec.path)} ({spec.format.type})"
+    return _short(str(getattr(spec, "table", None) or getattr(spec, "query", "")))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}..."
 
 
 def strategy(resource: Resource) -> str:
@@ -106,12 +123,18 @@ def _details(tenant: Tenant, source: SourceSpec) -> Iterator[str]:
     yield ""
 
 
+def error_text(broken: BrokenFile) -> str:
+    """Spell a broken file's exact errors, one on a line; only what no person reads to its end is cut."""
+    lines = (printable(error) for error in broken.errors)
+    return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in lines)
+
+
 def config_error(broken: BrokenFile) -> str:
     """Describe a broken file by its exact errors."""
-    errors = "\n".join(str(error) for error in broken.errors)
+    errors = error_text(broken)
     fence = "`" * max(3, 1 + max((len(run) for run in _runs(errors)), default=0))
     return (
-        f"# Config error in {broken.path.name}\n\nThis file makes no DAG until it is corrected:\n\n"
+        f"# Config error in {printable(broken.path.name)}\n\nThis file makes no DAG until it is corrected:\n\n"
         f"{fence}\n{errors}\n{fence}\n\nCorrect it; `etl-factory validate` shows the same errors offline.\n"
     )
 

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, Asset, Param, TaskGroup
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from etl_factory import description
+from etl_factory.config.document import printable
 from etl_factory.config.loading import BrokenFile
 from etl_factory.config.models import Tenant
 from etl_factory.config.resource import Resource, resources
@@ -24,6 +25,7 @@ from etl_factory.sources.specs import SourceSpec
 from etl_factory.sources.words import MANUAL
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
+LONGEST_TAG = 100  # Airflow refuses a longer one, and with it all DAGs of the file
 LONGEST_RETRY_DELAY = timedelta(minutes=30)
 ACCESS = {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}}
 BOUND = r"^(\d{4}-\d{2}-\d{2}([T ].+)?|-?\d+)$"
@@ -101,16 +103,15 @@ def run_parameters() -> dict[str, Param]:
 def build_config_error_dag(broken: BrokenFile, settings: Settings | None = None) -> DAG:
     """Build the DAG that stands for a broken file: it says what is wrong, and fails with just that."""
     settings = settings or Settings.from_environment()
-    message = "\n".join(str(error) for error in broken.errors)
     with DAG(
         dag_id=broken.dag_id,
-        description=f"Config error in {broken.path.name}",
+        description=f"Config error in {printable(broken.path.name)}",
         doc_md=description.config_error(broken),
         schedule=timetable(broken.schedule, broken.timezone) if settings.schedules else None,
         start_date=START,
         catchup=False,
         max_active_runs=1,
-        tags=["config-error", broken.path.parent.name],
+        tags=["config-error", printable(broken.path.parent.name)[:LONGEST_TAG]],
     ) as dag:
-        ConfigErrorOperator(task_id="config_error", message=message)
+        ConfigErrorOperator(task_id="config_error", message=description.error_text(broken))
     return dag

@@ -7,6 +7,7 @@ from pathlib import Path
 from airflow.sdk import DAG, get_parsing_context
 
 from etl_factory.config.loading import BrokenFile, SourceFile, load, load_source
+from etl_factory.config.reading import contained
 from etl_factory.errors import ConfigError
 from etl_factory.factory import build_config_error_dag, build_dag
 from etl_factory.settings import Settings
@@ -39,12 +40,17 @@ def _tenant(file: SourceFile | BrokenFile, root: str | Path) -> str:
 def _build(file: SourceFile | BrokenFile, settings: Settings) -> DAG:
     if isinstance(file, BrokenFile):
         return build_config_error_dag(file, settings)
-    try:
-        return build_dag(file.tenant, file.spec, settings)
-    except ModuleNotFoundError as missing:
-        message = (
-            f"source type {file.spec.type} needs the Python module {missing.name}, which is not installed"
-        )
-        error = ConfigError(message, file=str(file.path), line=file.document.line(("type",)), path="type")
-        broken = BrokenFile(file.path, file.dag_id, (error,), file.spec.schedule, file.tenant.timezone)
-        return build_config_error_dag(broken, settings)
+    errors: list[ConfigError] = []
+    with contained(file.document.file, errors):
+        try:
+            return build_dag(file.tenant, file.spec, settings)
+        except ModuleNotFoundError as missing:
+            return build_config_error_dag(_not_installed(file, missing), settings)
+    # Without its schedule, which may be what could not be built.
+    return build_config_error_dag(BrokenFile(file.path, file.dag_id, tuple(errors)), settings)
+
+
+def _not_installed(file: SourceFile, missing: ModuleNotFoundError) -> BrokenFile:
+    message = f"source type {file.spec.type} needs the Python module {missing.name}, which is not installed"
+    error = file.document.error(message, ("type",))
+    return BrokenFile(file.path, file.dag_id, (error,), file.spec.schedule, file.tenant.timezone)

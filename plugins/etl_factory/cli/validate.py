@@ -14,8 +14,7 @@ from etl_factory.settings import Settings
 def validate(config_root: ConfigRoot = None, as_json: AsJson = False) -> None:
     """Check every tenant's files; needs no connection, no network and no Airflow."""
     root = root_of(config_root)
-    # Which roles exist is known only where ETL_FACTORY_ROLES says so.
-    catalogue = load(root, Settings.from_environment().roles or None)
+    catalogue = load(root, Settings.from_environment().roles)
     found = findings(catalogue, root)
     counts = {
         "tenants": len(catalogue.tenants),

@@ -18,6 +18,9 @@ MAX_DEPTH = 12
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_MARKS = ("delimiter", "quote", "escape")  # of a CSV file, which may well be control characters
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 _CONSTANTS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -37,7 +40,7 @@ class Document:
 
     def error(self, message: str, steps: Steps = ()) -> ConfigError:
         """Make an error at a place of this file, on its line, or on that of the nearest place around it."""
-        return ConfigError(message, file=self.file, line=self.line(steps), path=dotted(steps))
+        return ConfigError(printable(message), file=self.file, line=self.line(steps), path=dotted(steps))
 
     def line(self, steps: Steps) -> int:
         """Return the line of a place, or of the nearest place around it."""
@@ -47,25 +50,32 @@ class Document:
 def dotted(steps: Steps) -> str:
     """Spell a place as `resources.orders.primary_key[0]`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return text.removeprefix(".")
+    return printable(text.removeprefix("."))
+
+
+def printable(text: object) -> str:
+    """Spell out what no terminal, JSON or database takes as it is: control characters, names not in UTF-8."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
 def read_document(path: Path) -> Document:
     """Read one YAML file; what is wrong with it is in `errors`, and what could be read in `value`."""
-    document = Document(str(path))
+    document = Document(printable(path))
     try:
         raw = path.read_bytes()
         if len(raw) > MAX_BYTES:
-            raise ConfigError(f"the file has {len(raw)} bytes; at most {MAX_BYTES} are read", file=str(path))
+            raise ConfigError(
+                f"the file has {len(raw)} bytes; at most {MAX_BYTES} are read", file=document.file
+            )
         _Reader(document, raw.decode("utf-8-sig")).read()
     except OSError as error:
         document.errors.append(document.error(f"the file cannot be read: {error.strerror or error}"))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         message = f"byte {error.object[error.start]:#04x} is not UTF-8: save the file as UTF-8"
-        document.errors.append(ConfigError(message, file=str(path), line=line))
+        document.errors.append(ConfigError(message, file=document.file, line=line))
     except yaml.YAMLError as error:
-        document.errors.append(_syntax_error(str(path), error))
+        document.errors.append(_syntax_error(document.file, error))
     except ConfigError as error:
         document.errors.append(error)
     return document
@@ -74,7 +84,7 @@ def read_document(path: Path) -> Document:
 def _syntax_error(file: str, error: yaml.YAMLError) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return ConfigError(f"not valid YAML: {problem}", file=file, line=mark.line + 1 if mark else 1)
+    return ConfigError(f"not valid YAML: {printable(problem)}", file=file, line=mark.line + 1 if mark else 1)
 
 
 class _Reader:
@@ -112,6 +122,9 @@ class _Reader:
             raise self.document.error("YAML anchors and aliases are not allowed: write the value out", steps)
         if getattr(event, "tag", None):
             raise self.document.error(f"YAML tag {event.tag} is not allowed", steps)
+        if (found := _CONTROL.search(str(getattr(event, "value", "")))) and not _is_mark(steps):
+            message = f"control character {printable(found[0])} is not allowed: remove it"
+            raise ConfigError(message, file=self.document.file, line=_line(event), path=dotted(steps))
         if len(steps) > MAX_DEPTH:
             raise self.document.error(f"nested more than {MAX_DEPTH} levels deep", steps[:3])
 
@@ -144,6 +157,10 @@ class _Reader:
             message = "templates ({{, {% or {#) are not allowed: YAML holds plain values only"
             self.document.errors.append(self.document.error(message, steps))
         return text if event.style else resolve(text)
+
+
+def _is_mark(steps: Steps) -> bool:
+    return steps[-1:] != () and steps[-1] in _MARKS
 
 
 def _line(event: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from etl_factory.config.reading import (
     Errors,
     Folder,
     Roles,
+    not_read,
     read_folder,
     read_source,
     read_tenant,
 )
+from etl_factory.config.rivals import read_rivals
 from etl_factory.config.rules import SourceFile, repeated_sources, shared_tables
 from etl_factory.errors import ConfigError
-from etl_factory.sources.words import parse_schedule
+from etl_factory.sources.words import is_name, parse_schedule
 
 __all__ = ["BrokenFile", "Catalogue", "SourceFile", "load", "load_source"]
 
@@ -45,6 +48,10 @@ class Catalogue:
     sources: tuple[SourceFile, ...]
     errors: tuple[BrokenFile, ...]
 
+    def errors_of(self, path: Path) -> Errors:
+        """Return what is wrong with one file."""
+        return next((broken.errors for broken in self.errors if broken.path == path), ())
+
 
 def load(root: str | Path, roles: Roles = None) -> Catalogue:
     """Read every tenant under `root`; raises ConfigError only when there is no such folder.
@@ -52,10 +59,14 @@ def load(root: str | Path, roles: Roles = None) -> Catalogue:
     With `roles`, a tenant whose `airflow_role` is not among them is broken.
     """
     top = _root(root)
-    folders = [read_folder(path, roles) for path in sorted(top.iterdir()) if _is_tenant_folder(path)]
+    return _catalogue(top, [read_folder(path, roles) for path in _tenant_folders(top)], _strays(top))
+
+
+def _catalogue(top: Path, folders: list[Folder], strays: dict[Path, Errors]) -> Catalogue:
+    """Hold the files that were read against each other."""
     sources = [source for folder in folders for source in folder.sources]
     documents = {path: document for folder in folders for path, document in folder.documents.items()}
-    errors: dict[Path, Errors] = _strays(top)
+    errors = dict(strays)
     for folder in folders:
         errors.update(folder.errors)
     for found in (repeated_sources(documents.items()), shared_tables(sources)):
@@ -69,18 +80,24 @@ def load(root: str | Path, roles: Roles = None) -> Catalogue:
 
 
 def load_source(root: str | Path, dag_id: str, roles: Roles = None) -> SourceFile | BrokenFile | None:
-    """Read only what one DAG needs, its tenant.yaml and its own file; None when there is no such file.
+    """Find one DAG's file just as `load` does, but read little else; None when there is no such file.
 
-    What takes all files to see (two resources for one table, say) is left to `load`.
+    Beside it, only those files are read that may claim the same source or table. A broken file takes a
+    whole load, since what it says can be held against any other.
     """
     tenant, _, source = dag_id.partition("__")
     top = _root(root)
     file = top / tenant / f"{source}.yaml"
-    if not tenant or not file.is_file() or file.name == TENANT_FILE:
+    if not (is_name(tenant) and is_name(source)) or not file.is_file() or file.name == TENANT_FILE:
         return None
     folder = read_tenant(file.parent, roles)
     read_source(file, folder)
-    return folder.sources[0] if folder.sources else _broken(file, folder.errors[file], [folder], top)
+    if folder.sources:
+        others = read_rivals(folder, _tenant_folders(top), roles)
+        found = _catalogue(top, [folder, *others], {})
+        if not found.errors_of(file):
+            return folder.sources[0]
+    return next((broken for broken in load(root, roles).errors if broken.path == file), None)
 
 
 def _root(root: str | Path) -> Path:
@@ -94,14 +111,13 @@ def _root(root: str | Path) -> Path:
     return Path(root)
 
 
-def _is_tenant_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith((".", "__"))
+def _tenant_folders(top: Path) -> list[Path]:
+    return [path for path in sorted(top.iterdir()) if path.is_dir() and not path.name.startswith((".", "__"))]
 
 
 def _strays(top: Path) -> dict[Path, Errors]:
-    message = f"this file is not read: a source is a file {top}/<tenant>/<source>.yaml"
     files = sorted(path for path in top.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
-    return {file: (ConfigError(message, file=str(file), line=1),) for file in files}
+    return {file: (not_read(file, f"{top}/<tenant>/<source>.yaml"),) for file in files}
 
 
 def _broken(path: Path, errors: Errors, folders: Iterable[Folder], top: Path) -> BrokenFile:
@@ -112,12 +128,15 @@ def _broken(path: Path, errors: Errors, folders: Iterable[Folder], top: Path) ->
 
 
 def _dag_id(path: Path, top: Path) -> str:
-    """Name a broken file's DAG by its path; a path that no source can have adds its digest."""
-    plain = f"{path.parent.name}__{path.stem}"
-    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", plain)[:200]
-    if clean == plain and path.suffix == ".yaml" and path.parent.parent == top:
-        return clean
-    return f"{clean}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    """Name a broken file's DAG by its path; a path that no source can have adds its digest.
+
+    The dash before it is in no source's name, so that no two files ever have one DAG id.
+    """
+    tenant, source = path.parent.name, path.stem
+    if is_name(tenant) and is_name(source) and path.suffix == ".yaml" and path.parent.parent == top:
+        return f"{tenant}__{source}"
+    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{tenant}__{source}")[:200]
+    return f"{clean}-{hashlib.sha256(os.fsencode(path.relative_to(top))).hexdigest()[:8]}"
 
 
 def _schedule(document: Document | None) -> str | None:

@@ -52,7 +52,7 @@ def parse_bytes(value: Any) -> Any:
     """Turn `500GB` or `2TiB` into bytes; leave a whole number as it is."""
     if isinstance(value, str):
         match = re.match(BYTES_PATTERN, value)
-        if not match:
+        if not match or match.start(1) > 20:
             raise ValueError(f"{shown(value)} is not a size: write a number and a unit, such as 500GB")
         return int(value[: match.start(1)]) * _BYTES[match[1]]
     return value
@@ -60,7 +60,7 @@ def parse_bytes(value: Any) -> Any:
 
 Bytes = Annotated[
     int,
-    Field(ge=10 * 10**6, strict=True),
+    Field(ge=10 * 10**6, lt=2**63, strict=True),
     BeforeValidator(parse_bytes),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": BYTES_PATTERN}, {"type": "integer"}]}),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -14,6 +15,7 @@ from etl_factory.config.document import Document, Steps
 from etl_factory.errors import ConfigError
 from etl_factory.sources.words import shown
 
+MAX_FINDINGS = 50
 _EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -31,9 +33,12 @@ _EXPECTED = {
 def config_errors(
     error: ValidationError, document: Document, model: type[BaseModel]
 ) -> tuple[ConfigError, ...]:
-    """Translate every finding of one validation, in the order of the file."""
-    found = [_place(item, document, model) for item in _spread(error)]
-    return tuple(sorted(found, key=lambda e: (e.line, e.path)))
+    """Translate the findings of one validation, in the order of the file: as many as a person reads."""
+    count = error.error_count()
+    found = [_place(item, document, model) for item in islice(_spread(error), MAX_FINDINGS)]
+    found.sort(key=lambda e: (e.line, e.path))
+    more = document.error(f"{count - MAX_FINDINGS} more findings: correct these first")
+    return (*found, more) if count > MAX_FINDINGS else tuple(found)
 
 
 def _spread(error: ValidationError) -> Iterator[dict[str, Any]]:

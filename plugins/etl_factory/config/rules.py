@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from etl_factory.config.document import Document, Steps
+from etl_factory.config.columns import column_problems
+from etl_factory.config.document import Document, Steps, printable
 from etl_factory.config.models import Tenant
 from etl_factory.config.resource import Resource, resources
 from etl_factory.errors import ConfigError
 from etl_factory.sources.specs import SourceSpec, TransactionalTable
+from etl_factory.sources.words import shown
 from etl_factory.windows import least_lag
 
 HOUR = timedelta(hours=1)
@@ -33,11 +35,14 @@ class SourceFile:
         return f"{self.tenant.tenant}__{self.spec.source}"
 
 
-def cursor_errors(spec: SourceSpec, document: Document) -> Iterator[ConfigError]:
-    """Find cursors whose settings contradict each other, whatever the column's type turns out to be."""
+def source_errors(spec: SourceSpec, document: Document) -> Iterator[ConfigError]:
+    """Find what contradicts itself in a source with its defaults, whatever its data turns out to be."""
     for name, resource in spec.resources.items():
-        if isinstance(resource, TransactionalTable) and (message := _cursor_problem(resource)):
-            yield document.error(message, ("resources", name, "lag"))
+        steps: Steps = ("resources", name)
+        for place, message in column_problems(resource):
+            yield document.error(message, (*steps, *place))
+        if isinstance(resource, TransactionalTable) and (problem := _cursor_problem(resource)):
+            yield document.error(problem, (*steps, "lag"))
 
 
 def _cursor_problem(spec: TransactionalTable) -> str | None:
@@ -93,7 +98,7 @@ def repeated_sources(documents: Iterable[tuple[Path, Document]]) -> dict[Path, l
     errors: dict[Path, list[ConfigError]] = defaultdict(list)
     for (_, name), claimants in claims.items():
         for path, document in claimants if len(claimants) > 1 else ():
-            others = ", ".join(other.name for other, _ in claimants if other != path)
-            message = f"source {name!r} is also declared in {others}: one source is one file"
+            others = ", ".join(printable(other.name) for other, _ in claimants if other != path)
+            message = f"source {shown(name)} is also declared in {others}: one source is one file"
             errors[path].append(document.error(message, ("source",)))
     return errors

@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 NAME_LENGTH = 64
 DURATION_PATTERN = r"^\d+\s*(s|m|h|d|w)$"
+LONGEST_DURATION = timedelta(days=3650)
+LONGEST_SCHEDULE = 100  # Airflow's database keeps 1,000 characters of a schedule in words
 PERCENT_PATTERN = r"^\d+(\.\d+)?\s*%$"
 RESERVED_PREFIX = "_etl_"
 MANUAL = "none"
@@ -48,9 +50,13 @@ def parse_duration(value: Any) -> Any:
     text = value.strip() if isinstance(value, str) else ""
     if not re.match(DURATION_PATTERN, text):
         raise ValueError(
-            f"{value!r} is not a duration: write a number and a unit, such as 90s, 10m, 2h, 1d, 1w"
+            f"{shown(value)} is not a duration: write a number and a unit, such as 90s, 10m, 2h, 1d, 1w"
         )
-    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+    number, unit = text[:-1].strip().lstrip("0"), timedelta(**{_UNITS[text[-1]]: 1})
+    # The digits are counted first: a number of any length is more than a timedelta, or int(), can take.
+    if len(number) > 10 or int(number or 0) > LONGEST_DURATION // unit:
+        raise ValueError(f"{shown(value)} is too long: at most {LONGEST_DURATION.days}d")
+    return int(number or 0) * unit
 
 
 def parse_lag(value: Any) -> Any:
@@ -59,7 +65,7 @@ def parse_lag(value: Any) -> Any:
         if value < 0:
             raise ValueError(f"lag cannot be negative: {value} would skip rows")
         return value
-    if isinstance(value, str) and value.startswith("-"):
+    if isinstance(value, str) and re.fullmatch(r"-\s*\d{1,20}\s*\w", value):
         raise ValueError(f"lag cannot be negative: {value} would skip rows")
     return parse_duration(value)
 
@@ -70,7 +76,7 @@ def parse_ratio(value: Any) -> Any:
         return float(value[:-1]) / 100
     if isinstance(value, bool | str):
         raise ValueError(
-            f"{value!r} is not a ratio: write a percentage such as 0.1%, or a number from 0 to 1"
+            f"{shown(value)} is not a ratio: write a percentage such as 0.1%, or a number from 0 to 1"
         )
     return value
 
@@ -87,10 +93,15 @@ def parse_schedule(value: str) -> str:
         return PRESETS[text.removeprefix("@")]
     if text == MANUAL:
         return text
+    if len(text) > LONGEST_SCHEDULE:
+        raise ValueError(
+            f"a schedule of {len(text)} characters is not a readable one: write at most {LONGEST_SCHEDULE}, with"
+            " ranges (9-17) and steps (*/5)"
+        )
     fields = text.split(" ")
     if len(fields) != 5 or not all(map(_CRON_FIELD.match, fields)):
         raise ValueError(
-            f"{value!r} is not a schedule: write five cron fields (minute hour day month weekday),"
+            f"{shown(value)} is not a schedule: write five cron fields (minute hour day month weekday),"
             f" {', '.join(PRESETS)}, or {MANUAL}"
         )
     try:
@@ -100,9 +111,14 @@ def parse_schedule(value: str) -> str:
     return text
 
 
+def is_name(value: str) -> bool:
+    """Tell whether a text can name a tenant, a source, a resource or a connection."""
+    return len(value) <= NAME_LENGTH and re.fullmatch(NAME_PATTERN, value) is not None
+
+
 def known_name(value: str) -> str:
     """Pass a name; raises ValueError for any other text, which it shows only when that can be no secret."""
-    if len(value) > NAME_LENGTH or not re.match(NAME_PATTERN, value):
+    if not is_name(value):
         hint = ": an address belongs in Secret Manager, under a name" if "://" in value else ""
         raise ValueError(
             f"{shown(value)} is not a name{hint}: use at most {NAME_LENGTH} lower-case letters, digits and"
@@ -116,7 +132,9 @@ def known_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (OSError, LookupError, ValueError) as error:
-        raise ValueError(f"unknown time zone {value!r}: use an IANA name such as Europe/Warsaw") from error
+        raise ValueError(
+            f"unknown time zone {shown(value)}: use an IANA name such as Europe/Warsaw"
+        ) from error
     return value
 
 
@@ -124,7 +142,7 @@ def not_reserved(value: str) -> str:
     """Pass a column's name; raises ValueError for a name of the columns that publish adds."""
     if value.lower().startswith(RESERVED_PREFIX):
         raise ValueError(
-            f"{value!r}: names that begin with {RESERVED_PREFIX} are added by publish, choose another"
+            f"{shown(value)}: names that begin with {RESERVED_PREFIX} are added by publish, choose another"
         )
     return value
 

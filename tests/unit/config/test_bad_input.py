@@ -9,6 +9,8 @@ import pytest
 from etl_factory.config.loading import load
 from examples import SOURCE, TENANT, Write
 
+NO_COLUMN = "cannot name a column in BigQuery: use at most 300 letters, digits and underscores, not beginning with a digit or a prefix that BigQuery keeps for itself"
+ONE_NAME = "in BigQuery, where names differ by more than case: rename one of them"
 NAME_RULE = "use at most 64 lower-case letters, digits and single underscores, beginning with a letter"
 TYPES = "postgres, mysql, bigquery, gcs, s3, azure_blob"
 SOURCE_KEYS = "source, type, description, owner, schedule, defaults, connection, resources"
@@ -101,6 +103,36 @@ SOURCE_CASES = [
     ("unknown format", FILES.replace("format: csv", "format: excel"), None, ["shop_db.yaml:7: resources.prices.format.type: 'excel' is not one of csv, jsonl, json, parquet"]),
     ("unknown encoding", FILES.replace("format: csv", "format: {type: csv, encoding: klingon}"), None, ["shop_db.yaml:7: resources.prices.format.encoding: unknown encoding 'klingon': use a name such as utf-8, windows-1250, latin-1"]),
     ("delimiter too long", FILES.replace("format: csv", "format: {type: csv, delimiter: '||'}"), None, ["shop_db.yaml:7: resources.prices.format.delimiter: String should have at most 1 character"]),
+    ("a delimiter may be a control character, its file's text may not", FILES.replace("format: csv", 'format: {type: csv, delimiter: "\\x01"}\n    description: "\\x01"'), None, ["shop_db.yaml:8: resources.prices.description: control character \\x01 is not allowed: remove it"]),
+    ("control character", "public.orders", '"a\\0b"', ["shop_db.yaml:6: resources.orders.table: control character \\x00 is not allowed: remove it"]),
+    ("control character in a key", "    load: catalog", '    "lo\\u001fad": catalog', ["shop_db.yaml:7: resources.orders.lo\\x1fad: control character \\x1f is not allowed: remove it"]),
+    ("owner too long", "connection: shop_db", "connection: shop_db\nowner: " + 201 * "x", ["shop_db.yaml:4: owner: 201 characters are too many: write at most 200"]),
+    ("description too long", "    load: catalog", "    load: catalog\n    description: " + 4001 * "x", ["shop_db.yaml:8: resources.orders.description: 4001 characters are too many: write at most 4000"]),
+    ("source's description too long", "connection: shop_db", "connection: shop_db\ndescription: " + 4001 * "x", ["shop_db.yaml:4: description: 4001 characters are too many: write at most 4000"]),
+    ("a duration beyond all", "    load: catalog", "    load: catalog\n    retry_delay: 99999999999d", ["shop_db.yaml:8: resources.orders.retry_delay: '99999999999d' is too long: at most 3650d"]),
+    ("a long wait", "connection: shop_db", "connection: shop_db\ndefaults: {retry_delay: 25h}", ["shop_db.yaml:4: defaults.retry_delay: too long: wait at most 1d between tries"]),
+    ("no time", "    load: catalog", "    load: catalog\n    execution_timeout: 0s", ["shop_db.yaml:8: resources.orders.execution_timeout: a task that may take no time always fails: write 1s or more"]),
+    ("a long task", "    load: catalog", "    load: catalog\n    execution_timeout: 31d", ["shop_db.yaml:8: resources.orders.execution_timeout: too long: at most 30d"]),
+    ("a lag beyond all", TABLE + "    lag: 999999999d\n", None, ["shop_db.yaml:10: resources.orders.lag: '999999999d' is too long: at most 3650d"]),
+    ("illegal rename", "    load: catalog", "    load: catalog\n    columns: {rename: {a: 1x, b: _PARTITIONDATE}}", [
+        f"shop_db.yaml:8: resources.orders.columns.rename.a: '1x' {NO_COLUMN}",
+        f"shop_db.yaml:8: resources.orders.columns.rename.b: '_PARTITIONDATE' {NO_COLUMN}",
+    ]),
+    ("two renames, one name", "    load: catalog", "    load: catalog\n    columns: {rename: {a: X, b: x}}", [f"shop_db.yaml:8: resources.orders.columns.rename.b: columns 'a' and 'b' would both be called 'x' {ONE_NAME}"]),
+    ("a rename and the key, one name", TABLE + "    columns: {rename: {a: ID}}\n", None, [f"shop_db.yaml:10: resources.orders.columns.rename.a: columns 'id' and 'a' would both be called 'ID' {ONE_NAME}"]),
+    ("two included, one name", "    load: catalog", "    load: catalog\n    columns: {include: [a b, a-b]}", [f"shop_db.yaml:8: resources.orders.columns.include: columns 'a b' and 'a-b' would both be called 'a_b' {ONE_NAME}"]),
+    ("given twice", TABLE.replace("[id]", "[id, id]") + "    cluster_by: [a, b, a]\n", None, [
+        "shop_db.yaml:9: resources.orders.primary_key[1]: 'id' is given twice: once is enough",
+        "shop_db.yaml:10: resources.orders.cluster_by[2]: 'a' is given twice: once is enough",
+    ]),
+    ("included twice", "    load: catalog", "    load: catalog\n    columns: {include: [a, a]}", ["shop_db.yaml:8: resources.orders.columns.include[1]: 'a' is given twice: once is enough"]),
+    ("named and excluded", "    load: catalog", "    load: catalog\n    partition_by: d\n    cluster_by: [d]\n    columns: {exclude: [d], rename: {d: e}, types: {d: DATE}}", [
+        "shop_db.yaml:10: resources.orders.columns.rename.d: 'd' is left out by columns.exclude: keep it, or do not name it here",
+        "shop_db.yaml:10: resources.orders.columns.types.d: 'd' is left out by columns.exclude: keep it, or do not name it here",
+        "shop_db.yaml:9: resources.orders.cluster_by[0]: 'd' is left out by columns.exclude: keep it, or do not name it here",
+        "shop_db.yaml:8: resources.orders.partition_by: 'd' is left out by columns.exclude: keep it, or do not name it here",
+    ]),
+    ("named and not included", "    load: catalog", "    load: catalog\n    partition_by: e\n    columns: {include: [d], rename: {d: e}}", ["shop_db.yaml:8: resources.orders.partition_by: 'e' is not among columns.include: include it too (by the source's own name)"]),
     ("bad ratio", FILES + "    max_bad_rows: some\n", None, ["shop_db.yaml:9: resources.prices.max_bad_rows.ratio: 'some' is not a ratio: write a percentage such as 0.1%, or a number from 0 to 1"]),
     ("several at once", "    load: catalog", "    load: catalog\n    retries: x\n    cluster_by: y\nscheduel: daily", [
         "shop_db.yaml:8: resources.orders.retries: expected a whole number, not 'x'",
@@ -123,8 +155,11 @@ TENANT_CASES = [
     ("bad size", "location: EU", "location: EU\nlimits: {maximum_bytes_billed: lots}", ["tenant.yaml:4: limits.maximum_bytes_billed: 'lots' is not a size: write a number and a unit, such as 500GB"]),
     ("no tasks", "location: EU", "location: EU\nlimits: {max_active_tasks: 0}", ["tenant.yaml:4: limits.max_active_tasks: Input should be greater than or equal to 1"]),
     ("bad identity", "location: EU", "location: EU\nimpersonate: me", ["tenant.yaml:4: impersonate: 'me' is not the address of a Google service account"]),
-    ("unknown role", "location: EU", "location: EU\nairflow_role: bosses", ["tenant.yaml:4: airflow_role: role 'bosses' is not named in ETL_FACTORY_ROLES: create it, then name it"]),
+    ("unknown role", "location: EU", "location: EU\nairflow_role: bosses", ["tenant.yaml:4: airflow_role: role 'bosses' is not named in ETL_FACTORY_ROLES: create it, then name it; set the variable (now acme) for all of Airflow and where you validate"]),
     ("bad default", "location: EU", "location: EU\ndefaults: {retry_delay: soon}", ["tenant.yaml:4: defaults.retry_delay: 'soon' is not a duration: write a number and a unit, such as 90s, 10m, 2h, 1d, 1w"]),
+    ("owner too long", "location: EU", f"location: EU\ndefaults: {{owner: {201 * 'x'}}}", ["tenant.yaml:4: defaults.owner: 201 characters are too many: write at most 200"]),
+    ("no time", "location: EU", "location: EU\ndefaults: {execution_timeout: 0s}", ["tenant.yaml:4: defaults.execution_timeout: a task that may take no time always fails: write 1s or more"]),
+    ("bytes without end", "location: EU", "location: EU\nlimits: {maximum_bytes_billed: " + 5000 * "9" + "TB}", ["tenant.yaml:4: limits.maximum_bytes_billed: this value is not a size: write a number and a unit, such as 500GB"]),
     ("not UTF-8", "location: EU", b"location: EU\ndescription: \xb3", ["tenant.yaml:4: byte 0xb3 is not UTF-8: save the file as UTF-8"]),
 ]  # fmt: skip
 
@@ -175,3 +210,23 @@ def test_no_message_shows_a_secret(write: Write) -> None:
 
     assert "password: unknown key" in text
     assert "s3cret" not in text
+
+
+def test_so_many_findings_as_a_person_reads(write: Write) -> None:
+    unknown = "".join(f"key{number}: 1\n" for number in range(30_000))
+    root = write({"acme/tenant.yaml": TENANT, "acme/shop_db.yaml": SOURCE + unknown})
+
+    (broken,) = load(root).errors
+
+    assert len(broken.errors) == 51
+    assert str(broken.errors[-1]).endswith("shop_db.yaml:1: 29950 more findings: correct these first")
+
+
+def test_more_resources_than_one_dag_can_hold(write: Write) -> None:
+    many = "".join(f"  r{number}: {{table: t, load: catalog}}\n" for number in range(501))
+    root = write({"acme/tenant.yaml": TENANT, "acme/shop_db.yaml": SOURCE.split("  orders:")[0] + many})
+
+    (broken,) = load(root).errors
+
+    message = "resources: 501 resources are too many for one DAG: split the source, 500 a file at most"
+    assert [e.path + ": " + e.message for e in broken.errors] == [message]

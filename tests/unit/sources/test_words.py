@@ -45,6 +45,24 @@ def test_durations_lags_and_ratios() -> None:
     assert parse_ratio(0.25) == 0.25
 
 
+@pytest.mark.parametrize("text", ["99999999999d", "999999999d", "3651d", "522w", "9" * 5000 + "s"])
+def test_a_duration_that_no_calendar_holds_is_refused_in_words(text: str) -> None:
+    for parse in (parse_duration, parse_lag):
+        with pytest.raises(ValueError, match="is too long: at most 3650d"):
+            parse(text)
+
+
+def test_the_longest_duration_and_one_with_leading_zeros() -> None:
+    assert parse_duration("3650d") == timedelta(days=3650)
+    assert parse_duration("0" * 20 + "1s") == timedelta(seconds=1)
+    assert parse_duration("0s") == timedelta(0)
+
+
+def test_a_schedule_that_airflow_cannot_keep_in_words() -> None:
+    with pytest.raises(ValueError, match="a schedule of 237 characters is not a readable one"):
+        parse_schedule(f"{','.join(map(str, range(60)))} {','.join(map(str, range(24)))} * * *")
+
+
 @pytest.mark.parametrize("value", [True, 1.5, "5", "-1h", "h", None])
 def test_no_lag(value: object) -> None:
     with pytest.raises(ValueError, match=r"lag cannot be negative|is not a duration"):
