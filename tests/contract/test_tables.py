@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from etl_factory.errors import (
 from etl_factory.sources import SOURCES
 from etl_factory.sources.base import Selection, TableSource
 from etl_factory.sources.mysql import MySQLSnapshot, name_parts
+from etl_factory.sources.postgres import PostgresSnapshot
 from etl_factory.windows import CursorValue, Window
 
 pytestmark = pytest.mark.stack
@@ -308,6 +310,10 @@ class TestSnapshot:
             assert snapshot.count(None) == 2
         assert ids(system.source(), Selection(table="live")) == {1, 3}
 
+    def test_settled_is_the_clock_while_nobody_writes(self, system: System, moves: System) -> None:
+        with system.source().snapshot(Selection(table="moves")) as snapshot:
+            assert snapshot.now - timedelta(seconds=5) < snapshot.settled <= snapshot.now
+
     def test_source_cannot_write(self, moves: System) -> None:
         query = (
             "SELECT nextval('counter') AS id" if moves.name == "postgres" else "SELECT NEXTVAL(counter) AS id"
@@ -339,6 +345,87 @@ def test_mysql_reads_one_snapshot_whatever_isolation_the_server_prefers(
             snapshot.connection.query("SHOW SESSION VARIABLES LIKE 't%isolation'")
             levels = snapshot.connection.store_result().fetch_row(maxrows=0)
     assert {level for _, level in levels} == {"REPEATABLE-READ"}
+
+
+class TestOpenTransactions:
+    """PostgreSQL tells when each transaction that runs began."""
+
+    @pytest.fixture
+    def slow(self, system: System) -> Iterator[System]:
+        if isinstance(system, MySQL):
+            pytest.skip("MySQL shows open transactions only with PROCESS, in its host's own clock")
+        system.execute("DROP TABLE IF EXISTS slow", "CREATE TABLE slow (id int, seen timestamptz)")
+        yield system
+        system.drop_users()
+
+    def settled(self, source: TableSource) -> datetime:
+        with source.snapshot(Selection(table="slow", cursor="seen")) as snapshot:
+            return snapshot.settled
+
+    def test_a_row_that_commits_late_lies_in_the_next_window(self, slow: System) -> None:
+        with slow.session() as writer:
+            writer.execute("BEGIN")
+            writer.execute("INSERT INTO slow VALUES (1, now())")
+            first = self.settled(slow.source())
+            writer.execute("COMMIT")
+        second = self.settled(slow.source())
+
+        selection = Selection(table="slow", cursor="seen")
+        assert first < second
+        assert ids(slow.source(), selection, Window("instant", None, first)) == set()
+        assert ids(slow.source(), selection, Window("instant", first, second)) == {1}
+
+    def test_a_transaction_that_only_reads_holds_nothing_back(self, slow: System) -> None:
+        with slow.session() as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT now() FROM slow")
+            reader.execute("SELECT now()")
+            began = reader.fetchone()[0]
+            assert self.settled(slow.source()) > began
+
+    def test_a_transaction_of_another_database_holds_nothing_back(self, slow: System) -> None:
+        with slow.session(slow.admin) as writer:
+            writer.execute("BEGIN")
+            writer.execute("SELECT now(), pg_current_xact_id()")
+            began = writer.fetchone()[0]
+            assert self.settled(slow.source()) > began
+
+    @pytest.mark.parametrize(("grants", "is_seen"), [((), False), (("pg_read_all_stats",), True)])
+    def test_a_login_needs_a_role_to_see_when_others_began(
+        self, slow: System, grants: tuple[str, ...], is_seen: bool
+    ) -> None:
+        slow.user("contract_watcher", "SELECT ON slow", *grants)
+        source = slow.source(login="contract_watcher", password="limited")
+        with slow.session() as writer:
+            writer.execute("BEGIN")
+            writer.execute("SELECT now(), pg_current_xact_id()")
+            began = writer.fetchone()[0]
+            assert (self.settled(source) == began) is is_seen
+        slow.execute("REVOKE ALL ON slow FROM contract_watcher")
+
+    def test_what_commits_between_the_two_is_in_the_snapshot(self, slow: System) -> None:
+        """A transaction that was not seen running must not be missed by the snapshot either."""
+        selection = Selection(table="slow", cursor="seen")
+        with slow.source()._cursor() as cursor:  # the seam below the snapshot
+            commits = _CommitsBefore(cursor, lambda: slow.execute("INSERT INTO slow VALUES (1, now())"))
+            snapshot = PostgresSnapshot(commits, selection, "acme__contract")
+            window = Window("instant", None, snapshot.settled)
+            seen = snapshot.count(window)
+        assert seen == len(rows(slow.source(), selection, window)) > 0
+
+
+class _CommitsBefore:
+    """A cursor that commits a row from elsewhere just before each of its statements."""
+
+    def __init__(self, cursor: Any, commit: Any) -> None:
+        self._cursor, self._commit = cursor, commit
+
+    def execute(self, *arguments: Any) -> None:
+        self._commit()
+        self._cursor.execute(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
 
 
 class _Interrupted:

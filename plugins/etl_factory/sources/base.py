@@ -62,6 +62,14 @@ class WindowBasis(ABC):
 
     now: datetime
 
+    @property
+    def settled(self) -> datetime:
+        """Moment before which no transaction that still runs can have begun, as far as the source tells.
+
+        `now` where a source does not tell: then only the lag covers what commits late.
+        """
+        return self.now
+
     @abstractmethod
     def cursor_kind(self) -> CursorKind:
         """Classify the selection's cursor column; raises ConfigError when its type cannot be a cursor."""

@@ -135,7 +135,11 @@ class MySQLSource(TableSource):
 
 
 class MySQLSnapshot(TableSnapshot):
-    """One relation in one snapshot."""
+    """One relation in one snapshot.
+
+    Only the lag covers transactions that commit late: the server lists those that run to logins with PROCESS
+    alone, of all databases at once, and says when they began in its host's clock, which may repeat an hour.
+    """
 
     def __init__(self, connection: Any, selection: Selection, database: str, where: str) -> None:
         import pyarrow as pa

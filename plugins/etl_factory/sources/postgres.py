@@ -38,6 +38,12 @@ _SETTINGS = ("TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'iso
              "extra_float_digits = 1", "bytea_output = 'hex'")  # fmt: skip
 # Classes of SQLSTATE that a retry may cure: connection, rollback, resources, locks, operator's act, system.
 _BUSY = ("08", "40", "53", "55", "57", "58")
+_ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_SETTLED = """
+SELECT least(statement_timestamp(),
+  (SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database()
+     AND backend_xid IS NOT NULL AND backend_type IS DISTINCT FROM 'autovacuum worker'),
+  (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database())) AS settled"""
 _VERSION = "SELECT current_setting('server_version') AS version"
 # A domain, and a domain over a domain, is read as the type at its bottom.
 _COLUMNS = """
@@ -91,7 +97,7 @@ class PostgresSource(TableSource):
 
         try:
             with postgres.connect(self._uri()) as connection, connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                cursor.execute(_ISOLATION)
                 for setting in _SETTINGS:
                     cursor.execute(f"SET {setting}")
                 yield cursor
@@ -148,17 +154,29 @@ class PostgresSource(TableSource):
 
 
 class PostgresSnapshot(TableSnapshot):
-    """One relation in one snapshot."""
+    """One relation in one snapshot.
+
+    `settled` knows the transactions of this database that have written when it is asked, however long they
+    run. Only the lag covers those that first write after that, those that are prepared (their preparation is
+    known, their begin is not), and, for a login without the role pg_read_all_stats, those of other logins,
+    whose begin the server hides.
+    """
 
     def __init__(self, cursor: Any, selection: Selection, where: str) -> None:
         import pyarrow as pa
 
         self.cursor, self.selection, self.where = cursor, selection, where
+        self._settled = _settled(cursor)
         self.now = _rows(cursor, "SELECT transaction_timestamp() AS now")[0]["now"].astimezone(UTC)
         found = self._query_columns() if selection.query else self._table_columns()
         self.columns = choose_columns(found, selection, where)
         self._cursor_column = next((c for c in found if c.name == selection.cursor), None)
         self.schema: pa.Schema = pa.schema([pa.field(c.name, declared_type(c)) for c in self.columns])
+
+    @property
+    def settled(self) -> datetime:
+        """Begin of the oldest transaction that has written and still ran just before this snapshot."""
+        return self._settled
 
     def _table_columns(self) -> list[PostgresColumn]:
         assert self.selection.table is not None
@@ -264,6 +282,14 @@ def literal(value: CursorValue) -> str:
     if isinstance(value, datetime):
         return f"{'timestamptz' if value.tzinfo else 'timestamp'} '{value.isoformat(sep=' ')}'"
     return f"date '{value.isoformat()}'" if isinstance(value, date) else str(int(value))
+
+
+def _settled(cursor: Any) -> datetime:
+    """Ask in a transaction that ends before the snapshot: what commits between the two must be seen by it."""
+    settled: datetime = _rows(cursor, _SETTLED)[0]["settled"].astimezone(UTC)
+    cursor.connection.commit()
+    cursor.execute(_ISOLATION)
+    return settled
 
 
 def _quoted(name: str) -> str:

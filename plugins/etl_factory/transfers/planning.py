@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,6 +22,8 @@ from etl_factory.windows import (
     least_lag,
     resume_at,
 )
+
+log = logging.getLogger(__name__)
 
 # Re-read so far back when the config sets no lag: late commits arrive out of cursor order. So do those of
 # a sequence, whose values are given out long before the commit; a thousand rows cost nothing.
@@ -58,7 +61,10 @@ def _live_end(
     if kind == "integer":
         greatest = snapshot.greatest()
         return None if greatest is None else greatest + 1
-    return end_at(kind, min(request.run_after, snapshot.now), spec.cursor_timezone)
+    end = min(request.run_after, snapshot.settled)
+    if end < min(request.run_after, snapshot.now):
+        log.info("the window ends at %s: a transaction that began then still runs, and may write rows", end)
+    return end_at(kind, end, spec.cursor_timezone)
 
 
 def _resumed(

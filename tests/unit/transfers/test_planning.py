@@ -24,7 +24,11 @@ class Basis(WindowBasis):
     """A source's clock, its cursor's kind and its greatest integer, as a test says."""
 
     def __init__(self, kind: CursorKind, now: datetime = NOW, greatest: int | None = None) -> None:
-        self.kind, self.now, self.largest = kind, now, greatest
+        self.kind, self.now, self.largest, self.oldest = kind, now, greatest, None
+
+    @property
+    def settled(self) -> datetime:
+        return self.oldest or super().settled
 
     def cursor_kind(self) -> CursorKind:
         return self.kind
@@ -94,6 +98,19 @@ def test_the_end_is_cut_back_to_the_sources_clock() -> None:
     window = plan_window(spec(), request(), None, behind)
 
     assert window == Window("instant", None, NOW - timedelta(seconds=90))
+
+
+def test_the_end_is_cut_back_to_the_oldest_transaction_that_still_writes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    basis = Basis("instant")
+    basis.oldest = NOW - timedelta(hours=3)
+
+    with caplog.at_level("INFO"):
+        window = plan_window(spec(), request(), "2025-06-01T08:00:00+00:00", basis)
+
+    assert window == Window("instant", NOW - timedelta(hours=4, minutes=10), NOW - timedelta(hours=3))
+    assert "the window ends at 2025-06-01 09:00:00+00:00: a transaction that began then" in caplog.text
 
 
 def test_the_end_is_the_runs_own_moment_however_late_it_starts() -> None:
