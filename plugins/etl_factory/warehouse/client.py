@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 STAGING_DAYS = 7
 JOB_TRIES = 20
+# A query request with all its parameters may have 10 MB: https://cloud.google.com/bigquery/quotas#query_jobs
+MOST_BYTES = 9_900_000
 # BigQuery's word for a transaction that lost: https://cloud.google.com/bigquery/docs/transactions
 _CONFLICTS = ("concurrent update", "transaction is aborted", "transaction conflict", "could not serialize")
 _TRANSIENT_REASONS = {"backendError", "internalError", "rateLimitExceeded", "jobBackendError",
@@ -45,9 +48,11 @@ class Warehouse:
             return job
 
     def rows(self, sql: str, *, absent_ok: bool = False, **parameters: Any) -> list[dict[str, Any]]:
-        """Return the rows of a SELECT; with `absent_ok`, none when its table does not exist."""
+        """Return the rows of a SELECT, by one request; with `absent_ok`, none when its table does not exist."""
         try:
-            return [dict(row) for row in self.query(sql, parameters).result()]
+            with bigquery_errors():
+                found = self.client.query_and_wait(sql, job_config=self._query_config(parameters))
+                return [dict(row) for row in found]
         except NotFoundError:
             if absent_ok:
                 return []
@@ -88,10 +93,15 @@ class Warehouse:
             return self.client.get_job(job_id, location=location), False  # type: ignore[return-value]  # ours
 
     def start_query(self, sql: str, parameters: Mapping[str, Any], job_id: str) -> QueryJob:
-        """Submit a query job under `job_id` without waiting; raises google's Conflict if the id is taken."""
+        """Submit a query job under `job_id` without waiting; raises google's Conflict if the id is taken.
+
+        Raises TerminalError for a request that is too long for BigQuery.
+        """
+        config = self._query_config(parameters)
+        _check_length(sql, config)
         return self.client.query(
             sql,
-            job_config=self._query_config(parameters),
+            job_config=config,
             job_id=job_id,
             job_retry=None,  # type: ignore[arg-type]  # documented
         )
@@ -176,6 +186,16 @@ class Warehouse:
         if limit := self.target.destination.maximum_bytes_billed:
             config.maximum_bytes_billed = limit
         return config
+
+
+def _check_length(sql: str, config: Any) -> None:
+    length = len(json.dumps(config.to_api_repr())) + len(sql.encode())
+    if length > MOST_BYTES:
+        raise TerminalError(
+            f"BigQuery takes requests of at most {MOST_BYTES:,} bytes, and this one would have {length:,}: it names"
+            " every object of the load. Nothing was published; narrow `path`, or divide the objects among several"
+            " resources, then clear the run from `extract`"
+        )
 
 
 def _load_label(parameters: Mapping[str, Any]) -> dict[str, str]:

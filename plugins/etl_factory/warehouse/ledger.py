@@ -84,6 +84,8 @@ class Ledger:
 
     def ensure(self) -> None:
         """Create the table with its head row, unless it exists."""
+        if self.warehouse.table(self.table) is not None:
+            return
         columns = ", ".join(f"CAST(NULL AS {type_}) AS {identifier(name)}" for name, type_ in COLUMNS.items())
         self.warehouse.query(
             f"CREATE TABLE IF NOT EXISTS {identifier(self.table)} AS SELECT * REPLACE ("

@@ -32,9 +32,16 @@ class Busy(bigquery.Client):
     arrival = ""
 
     def query(self, query: str, *args: Any, **kwargs: Any) -> Any:
+        self._arrive()
+        return super().query(query, *args, **kwargs)
+
+    def query_and_wait(self, query: str, *args: Any, **kwargs: Any) -> Any:
+        self._arrive()
+        return super().query_and_wait(query, *args, **kwargs)
+
+    def _arrive(self) -> None:
         if self.arrival:
             super().query(self.arrival).result()
-        return super().query(query, *args, **kwargs)
 
 
 class Shop:

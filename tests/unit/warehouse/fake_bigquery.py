@@ -104,7 +104,7 @@ class FakeBigQuery(BaseAdapter):
         if kind == "jobs":
             return self._insert(body) if method == "POST" else self._job(name)
         if kind == "queries":
-            return 200, self._results(name)
+            return 200, self._query(body) if method == "POST" else self._results(name)
         return self._table(method, name, body)
 
     def _insert(self, body: dict[str, Any]) -> Answer:
@@ -114,6 +114,11 @@ class FakeBigQuery(BaseAdapter):
         self.jobs[name] = list(self.outcomes.get(name, [DONE]))
         self.configurations[name] = body["configuration"]
         return self._job(name)
+
+    def _query(self, body: dict[str, Any]) -> dict[str, Any]:
+        name = f"query_{len(self.jobs)}"
+        self.jobs[name], self.configurations[name] = [DONE], {"query": body}
+        return self._results(name)
 
     def _job(self, name: str) -> Answer:
         if name not in self.jobs:

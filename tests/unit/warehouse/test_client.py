@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.schema.types import Field
-from etl_factory.warehouse.client import JOB_TRIES, Warehouse, bigquery_errors, classify
+from etl_factory.warehouse.client import JOB_TRIES, MOST_BYTES, Warehouse, bigquery_errors, classify
 from etl_factory.warehouse.target import Destination, Target
 
 TARGET = Target(
@@ -274,7 +275,7 @@ def test_rows_come_as_dicts_by_parameters(fake: FakeBigQuery, warehouse: Warehou
     rows = warehouse.rows("SELECT * FROM t WHERE a = @a", a="x`'\n")
 
     assert rows == [{"n": 1, "name": "a"}, {"n": 2, "name": None}]
-    query = fake.seen[0][2]["configuration"]["query"]
+    ((_, _, query),) = fake.seen
     assert query["query"] == "SELECT * FROM t WHERE a = @a"
     assert query["queryParameters"] == [
         {"name": "a", "parameterType": {"type": "STRING"}, "parameterValue": {"value": "x`'\n"}}
@@ -337,8 +338,42 @@ def test_a_statement_without_a_load_or_a_limit_carries_neither(
     assert "maximumBytesBilled" not in configuration["query"]
 
 
+def test_a_load_of_ten_thousand_objects_fits_into_one_request(
+    fake: FakeBigQuery, warehouse: Warehouse
+) -> None:
+    warehouse.start_query(
+        "SELECT 1", files(10_000, "s3://supplier/prices/2025/01/01/prices-{:06}.csv.gz"), "j"
+    )
+
+    assert len(json.dumps(fake.seen[0][2])) < MOST_BYTES
+
+
+def test_a_request_that_is_too_long_for_bigquery_is_not_sent(
+    fake: FakeBigQuery, warehouse: Warehouse
+) -> None:
+    with pytest.raises(
+        TerminalError, match=r"at most 9,900,000 bytes, and this one would have \d\d,\d{3},\d{3}"
+    ):
+        warehouse.start_query("SELECT 1", files(10_000, "s3://supplier/" + "p" * 1000 + "{:06}"), "j")
+
+    assert fake.seen == []
+
+
+def files(number: int, uri: str) -> dict[str, Any]:
+    """Return what a publish says of so many objects."""
+    many = range(number)
+    return {
+        "uris": tuple(uri.format(n) for n in many),
+        "versions": tuple(f'"{n:032x}-12"' for n in many),
+        "sizes": tuple(10**9 + n for n in many),
+        "modified": tuple(datetime(2025, 1, 1, 12, 30, 15, n, UTC) for n in many),
+        "file_rows": tuple(10**6 + n for n in many),
+        "file_quarantined": tuple(many),
+    }
+
+
 def test_a_missing_table_has_no_rows_where_that_is_fine(fake: FakeBigQuery, warehouse: Warehouse) -> None:
-    fake.faults["POST", "jobs"] = refusal(404, "notFound", "Not found: Table t")
+    fake.faults["POST", "queries"] = refusal(404, "notFound", "Not found: Table t")
 
     assert warehouse.rows("SELECT 1", absent_ok=True) == []
     assert warehouse.row_count("p.d.t") is None
@@ -347,7 +382,7 @@ def test_a_missing_table_has_no_rows_where_that_is_fine(fake: FakeBigQuery, ware
 
 
 def test_a_denied_table_is_not_a_missing_one(fake: FakeBigQuery, warehouse: Warehouse) -> None:
-    fake.faults["POST", "jobs"] = refusal(403, "accessDenied", "no")
+    fake.faults["POST", "queries"] = refusal(403, "accessDenied", "no")
 
     with pytest.raises(AccessDeniedError):
         warehouse.rows("SELECT 1", absent_ok=True)
@@ -357,7 +392,18 @@ def test_row_count_quotes_the_table(fake: FakeBigQuery, warehouse: Warehouse) ->
     fake.rows = lambda sql: [{"n": 3}]
 
     assert warehouse.row_count("p.d.t` --") == 3
-    assert fake.seen[0][2]["configuration"]["query"]["query"] == "SELECT COUNT(*) AS n FROM `p.d.t\\` --`"
+    assert fake.seen[0][2]["query"] == "SELECT COUNT(*) AS n FROM `p.d.t\\` --`"
+
+
+def test_a_read_carries_labels_and_the_cost_limit_too(fake: FakeBigQuery) -> None:
+    destination = replace(TARGET.destination, maximum_bytes_billed=5)
+    warehouse = Warehouse(fake.client(), replace(TARGET, destination=destination))
+
+    warehouse.rows("SELECT 1", load_id="ld_1")
+
+    ((method, path, query),) = fake.seen
+    assert (method, path, query["maximumBytesBilled"]) == ("POST", "queries", "5")
+    assert query["labels"] == TARGET.labels | {"etl_load_id": "ld_1"}
 
 
 def test_published_fields_leave_ours_out(fake: FakeBigQuery, warehouse: Warehouse) -> None:

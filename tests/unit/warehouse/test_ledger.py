@@ -28,6 +28,9 @@ class FakeWarehouse:
         self.target, self.answers = TARGET, answers
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
+    def table(self, table_id: str) -> object | None:
+        return object() if self.answers is not None and f"`{table_id}`" == TABLE else None
+
     def query(self, sql: str, parameters: Any = None) -> None:
         self.asked.append((sql, {}))
 
@@ -57,6 +60,14 @@ def test_the_table_is_made_together_with_its_head() -> None:
     assert re.findall(r"CAST\(NULL AS (\w+)\) AS `(\w+)`", sql) == [
         (type_, name) for name, type_ in COLUMNS.items()
     ]
+
+
+def test_a_table_that_exists_is_not_made_again() -> None:
+    held, warehouse = ledger({})
+
+    held.ensure()
+
+    assert warehouse.asked == []
 
 
 def test_what_was_never_published_stands_at_the_beginning() -> None:
