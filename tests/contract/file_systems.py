@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from google.auth.credentials import AnonymousCredentials
 
 from etl_factory.sources import azure_blob, gcs, s3
 from etl_factory.sources.azure_blob import AzureBlobSource
-from etl_factory.sources.base import Connection, FileSource
+from etl_factory.sources.base import Connection, FileSource, SourceObject
 from etl_factory.sources.gcs import GCSSource
 from etl_factory.sources.s3 import S3Source
 from etl_factory.transfers.gcs_to_gcs import rewrite_copy
@@ -311,3 +312,36 @@ def denied(edge: Edge, system: FileSystem) -> Iterator[None]:
     edge.answers("", status, body, times=1000, **headers)
     yield
     edge.faults.clear()
+
+
+@contextmanager
+def in_use(made: FileSystem) -> Iterator[FileSystem]:
+    """Give a store its bucket, and take it away at the end."""
+    made.make_bucket(made.bucket)
+    yield made
+    made.close()
+    made.tear_down()
+
+
+def listed(system: FileSystem, pattern: str, source: FileSource | None = None) -> list[SourceObject]:
+    return list((source or system.source()).objects(system.uri(pattern)))
+
+
+def names(system: FileSystem, pattern: str) -> list[str]:
+    return [item.uri.removeprefix(system.uri()) for item in listed(system, pattern)]
+
+
+def one(system: FileSystem, name: str, body: bytes) -> SourceObject:
+    """Write an object and list it."""
+    system.put(name, body)
+    return next(item for item in listed(system, name.replace("[", "[[]")) if item.uri == system.uri(name))
+
+
+def read(source: FileSource, item: SourceObject) -> bytes:
+    with source.open(item) as stream:
+        return stream.read()
+
+
+def whole_story(error: BaseException) -> str:
+    """Return what any log may show of an error: its own text, and the traceback with all its causes."""
+    return f"{error} {error!r} {''.join(traceback.format_exception(error))}"

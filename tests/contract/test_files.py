@@ -9,7 +9,6 @@ import hashlib
 import os
 import random
 import socket
-import traceback
 import tracemalloc
 import uuid
 from collections.abc import Iterator
@@ -21,7 +20,21 @@ from typing import IO, Any
 
 import pytest
 from edge import Edge, edge_of
-from file_systems import CANARY, CONN_ID, ODD_NAMES, SYSTEMS, AzureBlob, FileSystem, denied, gcs_client
+from file_systems import (
+    CANARY,
+    CONN_ID,
+    ODD_NAMES,
+    SYSTEMS,
+    FileSystem,
+    denied,
+    gcs_client,
+    in_use,
+    listed,
+    names,
+    one,
+    read,
+    whole_story,
+)  # fmt: skip
 from google.api_core.exceptions import Conflict
 
 from etl_factory.errors import (
@@ -29,16 +42,12 @@ from etl_factory.errors import (
     EtlFactoryError,
     NotFoundError,
     StaleError,
-    TerminalError,
     TransientError,
 )
 from etl_factory.landing import objects as landing_objects
 from etl_factory.landing.objects import Landing
 from etl_factory.sources import SOURCES, _stores, azure_blob
-from etl_factory.sources.azure_blob import AzureBlobSource
-from etl_factory.sources.base import Connection, FileSource, SourceObject
-from etl_factory.sources.gcs import GCSSource
-from etl_factory.sources.s3 import S3Source
+from etl_factory.sources.base import FileSource, SourceObject
 from etl_factory.transfers import streaming
 from etl_factory.transfers.streaming import stream_copy
 
@@ -55,10 +64,8 @@ MANY, BIG_MB = 1_100, 64
 @pytest.fixture(scope="module", params=SYSTEMS, ids=lambda system: system.name)
 def system(request: pytest.FixtureRequest, stack: object) -> Iterator[FileSystem]:
     """Return an object store with an empty bucket."""
-    made: FileSystem = request.param()
-    made.make_bucket(made.bucket)
-    yield made
-    made.tear_down()
+    with in_use(request.param()) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -120,25 +127,6 @@ def content(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def listed(system: FileSystem, pattern: str, source: FileSource | None = None) -> list[SourceObject]:
-    return list((source or system.source()).objects(system.uri(pattern)))
-
-
-def names(system: FileSystem, pattern: str) -> list[str]:
-    return [item.uri.removeprefix(system.uri()) for item in listed(system, pattern)]
-
-
-def one(system: FileSystem, name: str, body: bytes) -> SourceObject:
-    """Write an object and list it."""
-    system.put(name, body)
-    return next(item for item in listed(system, name.replace("[", "[[]")) if item.uri == system.uri(name))
-
-
-def read(source: FileSource, item: SourceObject) -> bytes:
-    with source.open(item) as stream:
-        return stream.read()
-
-
 def rewritten(system: FileSystem, name: str, body: bytes, than: SourceObject) -> SourceObject:
     """Write an object until the store's clock has moved on from an earlier version's second."""
     deadline = datetime.now(UTC) + timedelta(seconds=10)
@@ -147,11 +135,6 @@ def rewritten(system: FileSystem, name: str, body: bytes, than: SourceObject) ->
         if fresh.modified.replace(microsecond=0) > than.modified.replace(microsecond=0):
             return fresh
     raise AssertionError("the store's clock stands still")
-
-
-def whole_story(error: BaseException) -> str:
-    """Return what any log may show of an error: its own text, and the traceback with all its causes."""
-    return f"{error} {error!r} {''.join(traceback.format_exception(error))}"
 
 
 def test_every_file_source_is_in_the_suite() -> None:
@@ -224,14 +207,6 @@ class TestListing:
             list(pool.map(lambda name: system.put(name, b"x"), placed))
 
         assert names(system, f"{folder}/*.csv") == placed
-
-    def test_a_data_lakes_folders_are_no_blobs(self, system: FileSystem, folder: str) -> None:
-        if not isinstance(system, AzureBlob):
-            pytest.skip("only Azure lists folders without a slash, marked by metadata")
-        system.put(f"{folder}/day", b"", metadata={"hdi_isfolder": "true"})
-        system.put(f"{folder}/day/a.csv", b"x", metadata={"owner": "true"})
-
-        assert names(system, f"{folder}/**") == [f"{folder}/day/a.csv"]
 
     def test_missing_bucket(self, system: FileSystem) -> None:
         address = f"{system.scheme}://etl-contract-absent"
@@ -491,20 +466,6 @@ class TestCopy:
         with landing.open(landing.stat(uri)) as stream:
             assert stream.read() == packed
 
-    def test_a_copy_takes_no_metadata_along(self, system: FileSystem, bucket: str, folder: str) -> None:
-        """Else it would be read decompressed, and be stored as the source is; the emulator copies it anyway."""
-        if system.name != "gcs":
-            pytest.skip("what passes through the worker is bytes alone")
-        item = one(system, f"{folder}/a.csv.gz", b"mine")
-        with edge_of(os.environ["STORAGE_EMULATOR_HOST"]) as front:
-            client = gcs_client(front.url)
-            system.copy(system.source())(item, f"{bucket}/{folder}", Landing(client))
-            client.close()
-
-        described = [body for body in front.bodies if b"contentType" in body]
-        assert described
-        assert not [body for body in described if b"contentEncoding" in body or b"storageClass" in body]
-
     @pytest.mark.parametrize("change", ["overwritten", "deleted"])
     def test_a_stale_object_leaves_nothing(
         self, system: FileSystem, landing: Landing, bucket: str, folder: str, change: str
@@ -557,22 +518,6 @@ class TestCopy:
 
             assert front.faults[0].times == 0
         assert landing.blob(uri).download_as_bytes() == content(3 * small_blocks + 1)
-
-    def test_a_write_whose_answer_is_lost_counts(
-        self, system: FileSystem, landing: Landing, bucket: str, folder: str
-    ) -> None:
-        """The client repeats it, and finds what it has written itself."""
-        if system.name != "gcs":
-            pytest.skip("an upload session says itself that it is complete; the emulator forgets it")
-        item, uri = one(system, f"{folder}/a", b"mine"), f"{bucket}/{folder}"
-        with edge_of(os.environ["STORAGE_EMULATOR_HOST"]) as front:
-            front.answers("rewriteTo", 503, is_done=True)
-            client = gcs_client(front.url)
-            system.copy(system.source())(item, uri, Landing(client))
-            client.close()
-
-            assert sum("rewriteTo" in line for line in front.seen) == 2
-        assert landing.blob(uri).download_as_bytes() == b"mine"
 
 
 class TestStreamCopy:
@@ -675,160 +620,3 @@ class _Interrupted:
 
     def close(self) -> None:
         self.stream.close()
-
-
-class TestAzureLogins:
-    """The forms that Airflow's `wasb` connection takes."""
-
-    @pytest.fixture
-    def azure(self, system: FileSystem) -> AzureBlob:
-        if not isinstance(system, AzureBlob):
-            pytest.skip("Azure's own")
-        system.put("login/a", b"x")
-        return system
-
-    def test_account_and_key(self, azure: AzureBlob) -> None:
-        assert len(listed(azure, "login/*", azure.by_account())) == 1
-
-    def test_account_alone_gives_the_address(self) -> None:
-        key = base64.b64encode(b"key").decode()
-        source = AzureBlobSource(Connection(CONN_ID, "wasb", login="acme", password=key))
-        assert source.client.url == "https://acme.blob.core.windows.net/"
-
-    def test_shared_access_signature(self, azure: AzureBlob) -> None:
-        from azure.storage.blob import ContainerSasPermissions, generate_container_sas
-
-        _, login, key = azure.account
-        token = generate_container_sas(
-            login, azure.bucket, account_key=key, permission=ContainerSasPermissions(read=True, list=True),
-            expiry=datetime.now(UTC) + timedelta(hours=1),
-        )  # fmt: skip
-        source = azure.by_account(login="", password="", extra={"sas_token": token})
-        (item,) = listed(azure, "login/*", source)
-        assert read(source, item) == b"x"
-
-    def test_signature_is_not_shown(self, azure: AzureBlob, monkeypatch: pytest.MonkeyPatch) -> None:
-        azure.patient_for(monkeypatch, 1)
-        source = azure.by_account(
-            "http://127.0.0.1:1/acme", login="", password="", extra={"sas_token": f"sig={CANARY}"}
-        )
-        with pytest.raises(TransientError, match=r"127\.0\.0\.1:1 cannot be reached") as caught:
-            listed(azure, "*", source)
-        assert CANARY not in whole_story(caught.value)
-
-    def test_service_principal(self) -> None:
-        from azure.identity import ClientSecretCredential
-
-        connection = Connection(
-            CONN_ID,
-            "wasb",
-            "acme.blob.core.windows.net",
-            login="id",
-            password=CANARY,
-            extra={"tenant_id": "t"},
-        )
-        assert isinstance(AzureBlobSource(connection)._credential(), ClientSecretCredential)
-
-    @pytest.mark.parametrize(
-        ("changes", "error", "message"),
-        [
-            ({"password": "not base64!"}, AccessDeniedError, "does not know the login of"),
-            ({"extra": {"connection_string": "rubbish"}}, TerminalError, "is not one for Azure: .* Store it again"),
-        ],
-    )  # fmt: skip
-    def test_wrong_login(
-        self, azure: AzureBlob, changes: dict[str, Any], error: type[EtlFactoryError], message: str
-    ) -> None:
-        source = azure.by_account(**changes)
-        for ask in (source.check, lambda: listed(azure, "*", source)):
-            with pytest.raises(error, match=f"{message}.*etl-factory secret set acme contract -"):
-                ask()
-
-    def test_wrong_key(self, azure: AzureBlob, edge: Edge) -> None:
-        """Azurite says AuthorizationFailure, which on Azure is a firewall's or a missing role's word."""
-        source = azure.by_account(password=base64.b64encode(b"wrong").decode())
-        with pytest.raises(AccessDeniedError, match="refuses acme__contract"):
-            listed(azure, "*", source)
-        body = b"<?xml version='1.0'?><Error><Code>AuthenticationFailed</Code></Error>"
-        edge.answers("GET /", 403, body, times=2, x_ms_error_code="AuthenticationFailed")
-        source = azure.source(edge.url)
-        for ask in (source.check, lambda: listed(azure, "*", source)):
-            with pytest.raises(
-                AccessDeniedError, match=r"does not know the login .*\(AuthenticationFailed\)"
-            ):
-                ask()
-
-    def test_archived_blob(self, azure: AzureBlob, edge: Edge) -> None:
-        (item,) = listed(azure, "login/*")
-        edge.answers("login/a", 409, x_ms_error_code="BlobArchived", times=9)
-        with pytest.raises(TerminalError, match="login/a is archived: restore it in Azure"):
-            azure.source(edge.url).open(item)
-
-    def test_no_account_at_all(self) -> None:
-        with pytest.raises(TerminalError, match="neither a connection_string nor an account"):
-            AzureBlobSource(Connection(CONN_ID, "wasb")).check()
-
-
-class TestS3Refusals:
-    """What S3 says of logins and objects, by its own words."""
-
-    @pytest.fixture
-    def s3(self, system: FileSystem) -> FileSystem:
-        if system.name != "s3":
-            pytest.skip("S3's own")
-        return system
-
-    @pytest.mark.parametrize(
-        ("status", "code", "error", "message"),
-        [
-            (403, "InvalidAccessKeyId", AccessDeniedError, "does not know the login of acme__contract"),
-            (403, "SignatureDoesNotMatch", AccessDeniedError, "Store the right one with `etl-factory secret set"),
-            (400, "ExpiredToken", AccessDeniedError, r"\(ExpiredToken\)"),
-            (403, "InvalidObjectState", TerminalError, "is archived: restore it in S3"),
-            (400, "AuthorizationHeaderMalformed", TerminalError, "refuses the request: AuthorizationHeaderMalf"),
-            (500, "InternalError", TransientError, "does not answer as it should: InternalError"),
-        ],
-    )  # fmt: skip
-    def test_word(
-        self, s3: FileSystem, edge: Edge, monkeypatch: pytest.MonkeyPatch, status: int, code: str, error: Any,
-        message: str,
-    ) -> None:  # fmt: skip
-        s3.patient_for(monkeypatch, 1)
-        item = one(s3, "refused/a", b"x")
-        body = f"<Error><Code>{code}</Code><Message>so it is</Message></Error>".encode()
-        edge.answers("refused/a", status, body, times=1000)
-        with pytest.raises(error, match=message):
-            read(s3.source(edge.url), item)
-
-    def test_a_login_that_is_not_known_fails_the_check(self, s3: FileSystem, edge: Edge) -> None:
-        edge.answers("GET /", 403, b"<Error><Code>InvalidAccessKeyId</Code></Error>")
-        with pytest.raises(AccessDeniedError, match="does not know the login"):
-            s3.source(edge.url).check()
-
-    def test_no_login_on_a_machine_without_one(self, s3: FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-        monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-        source = S3Source(Connection(CONN_ID, "aws", extra={"endpoint_url": s3.endpoint}))
-        with pytest.raises(AccessDeniedError, match=r"Unable to locate credentials.*Store the right one"):
-            source.check()
-
-    def test_an_endpoint_that_is_none(self, s3: FileSystem) -> None:
-        source = S3Source(Connection(CONN_ID, "aws", extra={"endpoint_url": f"no {CANARY}"}))
-        with pytest.raises(TerminalError, match="its region or endpoint is wrong") as caught:
-            source.check()
-        assert CANARY not in whole_story(caught.value)
-
-    def test_a_bucket_name_that_cannot_be(self, s3: FileSystem) -> None:
-        with pytest.raises(TerminalError, match=r"Invalid bucket name.*correct `path`"):
-            list(s3.source().objects("s3://no such bucket/*"))
-
-
-def test_gcs_opens_a_generation_that_a_versioned_bucket_still_holds(stack: dict[str, str]) -> None:
-    """The generation is part of every request, so that no later one can be read in its place."""
-    client = gcs_client(stack["STORAGE_EMULATOR_HOST"])
-    item = SourceObject("gs://b/a", "7", 3, datetime.now(UTC))
-    assert "generation=7" in GCSSource(Connection(CONN_ID), client).blob(item)._get_download_url(client)
-    client.close()
