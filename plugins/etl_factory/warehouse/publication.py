@@ -25,6 +25,7 @@ class Publication:
 
     `keys` and `cursor` are published names; `window` is the SQL condition on the published cursor that
     bounds what an append compares with, empty for all. `is_file`: staging has `_etl_source_uri`, `_etl_record`.
+    `absent` names the published columns that the source has no longer: a row published now holds NULL there.
     """
 
     table: str
@@ -39,6 +40,7 @@ class Publication:
     window: str = ""
     is_file: bool = False
     checks_shrink: bool = False
+    absent: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 __all__ = [
     "METADATA", "MOVED", "QUARANTINE_COLUMNS", "SHRUNK", "TOO_MANY_BAD", "UNBALANCED",
-    "Publication", "StagedColumn", "Strategy", "create_quarantine", "ddl", "metadata_columns", "script",
+    "Publication", "StagedColumn", "Strategy", "checks", "create_quarantine", "ddl", "metadata_columns", "script",
 ]  # fmt: skip
 MOVED = "etl-factory: head moved"
 SHRUNK = "etl-factory: shrunk"
@@ -52,6 +52,25 @@ def script(to: Publication) -> str:
     """Return the whole script; its parameters are named in `operators.publishing`."""
     body = (*_head(to), *_staged(to), *judged(to), *_data(to), *_aside(to), *_ledger(to))
     return ";\n\n".join(("BEGIN TRANSACTION", *body, "COMMIT TRANSACTION")) + ";"
+
+
+def checks(to: Publication) -> str:
+    """Return what can be asserted before any DDL, which no transaction takes back; same messages and parameters.
+
+    The published table must exist. The transaction asserts all of it again, and more exactly.
+    """
+    staging = f"FROM {identifier(to.staging)} AS s"
+    names = {column.field.name: f"s.{identifier(column.name)}" for column in to.columns}
+    lacks_key = " OR ".join(f"{names[key]} IS NULL" for key in to.keys) or "FALSE"
+    head = f"(SELECT version FROM {identifier(to.ledger)} WHERE kind = 'head')"
+    asserted = [
+        check(f"{head} = @expected", MOVED),
+        check(f"(SELECT COUNT(*) {staging}) = @rows_staged", f"{UNBALANCED}, staged rows"),
+        check(f"(SELECT COUNTIF({lacks_key}) {staging}) + @rows_quarantined <= @most_bad", TOO_MANY_BAD),
+    ]
+    if to.checks_shrink:
+        asserted.append(check(f"(SELECT COUNT(*) {staging}) >= {_least(to)}", SHRUNK))
+    return ";\n\n".join(asserted) + ";"
 
 
 def _head(to: Publication) -> Iterable[str]:
@@ -90,17 +109,21 @@ def _staged(to: Publication) -> Iterable[str]:
 
 def _data(to: Publication) -> Iterable[str]:
     if to.checks_shrink:
-        # Rounded, since 1 - 0.7 is a little more than 0.3 and would refuse what is just allowed.
-        least = f"ROUND(@least_ratio * (SELECT COUNT(*) FROM {identifier(to.table)}), 6)"
-        yield check(f"{count('inserted')} >= {least}", SHRUNK)
+        yield check(f"{count('inserted')} >= {_least(to)}", SHRUNK)
     if to.strategy == "merge":
         yield from _update(to)
     yield from _delete(to)
     yield from _insert(to)
 
 
+def _least(to: Publication) -> str:
+    """Return the fewest rows that may replace the table's; rounded, since 1 - 0.7 is a little more than 0.3."""
+    return f"ROUND(@least_ratio * (SELECT COUNT(*) FROM {identifier(to.table)}), 6)"
+
+
 def _update(to: Publication) -> Iterable[str]:
-    settings = ",\n  ".join(f"{identifier(name)} = s.{identifier(name)}" for name in to.names)
+    values = [f"{identifier(name)} = s.{identifier(name)}" for name in to.names]
+    settings = ",\n  ".join((*values, *(f"{identifier(name)} = NULL" for name in to.absent)))
     yield (
         f"UPDATE {identifier(to.table)} AS t SET\n  {settings},\n  _etl_load_id = @load_id,"
         " _etl_loaded_at = @loaded_at, _etl_source_uri = s._etl_source_uri\nFROM _judged AS s"

@@ -36,6 +36,9 @@ KEYED = replace(BASE, strategy="merge", keys=("id",), cursor="updated_at")
 WINDOW = "(t.`updated_at` < TIMESTAMP '2025-06-01 12:00:00+00:00') OR t.`updated_at` IS NULL"
 PUBLICATIONS = {
     "transactional_with_key": KEYED,
+    "transactional_with_key_and_a_column_that_left": replace(
+        KEYED, columns=staged(*FIELDS[:4]), absent=("details", "Old tags")
+    ),
     "transactional_with_two_keys_and_bad_rows": replace(
         KEYED, keys=("id", "updated_at"), quarantine_staging=f"{BASE.staging}_quarantine"
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,11 +19,12 @@ from etl_factory.warehouse.client import Warehouse
 from etl_factory.warehouse.ddl import create_quarantine, ddl
 from etl_factory.warehouse.ledger import Head, Ledger, LoadRow
 from etl_factory.warehouse.publication import Publication, StagedColumn
-from etl_factory.warehouse.sql import MOVED, TOO_MANY_BAD, script
+from etl_factory.warehouse.sql import MOVED, SHRUNK, TOO_MANY_BAD, checks, script
 from etl_factory.warehouse.target import Destination, Target
 
 pytestmark = pytest.mark.stack
 FIELDS = (Field("id", "INT64"), Field("at", "TIMESTAMP"), Field("name", "STRING"), Field("doc", "JSON"))
+Render = Callable[[Publication], str]
 EARLY, LATE = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC)
 
 
@@ -41,6 +42,17 @@ class Shop:
 
     def publish(self, number: int, rows: list[str], changes: dict[str, Any], **values: Any) -> dict[str, int]:
         """Publish rows as load `number`, and return what the ledger counted, zeros left out."""
+        self.run(script, number, rows, changes, **values)
+        return self.counts(f"ld_{number}")
+
+    def check(self, number: int, rows: list[str], changes: dict[str, Any], **values: Any) -> None:
+        """Ask what is asked before any DDL."""
+        self.run(checks, number, rows, changes, **values)
+
+    def run(
+        self, render: Render, number: int, rows: list[str], changes: dict[str, Any], **values: Any
+    ) -> None:
+        """Stage rows as load `number`, and run what `render` makes of it."""
         load_id = f"ld_{number}"
         staging = self.target.staging_id(load_id, "load-1-0")
         fields = (*FIELDS, Field("_etl_source_uri", "STRING"), Field("_etl_record", "INT64"))
@@ -48,8 +60,8 @@ class Shop:
         padded = [row[:-1] + (", NULL, NULL)" if row.count(", ") == 3 else ")") for row in rows]
         self.warehouse.query(f"INSERT INTO `{staging}` VALUES {', '.join(padded)}")
         publication = replace(self._publication(staging), **changes)
-        self.warehouse.query(script(publication), self._parameters(load_id, len(rows), values))
-        return self.counts(load_id)
+        parameters = self._parameters(load_id, len(rows), values)
+        self.warehouse.query(render(publication), parameters)
 
     def counts(self, load_id: str) -> dict[str, int]:
         row = self.ledger.load(load_id, "load-1-0")
@@ -214,3 +226,38 @@ def test_a_json_null_is_a_change_from_nothing(shop: Shop) -> None:
     shop.publish(1, ["(1, NULL, 'a', NULL)"], MERGE)
 
     assert shop.publish(2, ["(1, NULL, 'a', 'null')"], MERGE) == {"updated": 1}
+
+
+def test_an_updated_row_holds_null_where_the_source_has_no_column_any_more(shop: Shop) -> None:
+    both = ["(1, TIMESTAMP '2025-01-01', 'a', NULL)", "(2, TIMESTAMP '2025-01-01', 'b', NULL)"]
+    shop.publish(1, both, MERGE)
+    left = tuple(
+        StagedColumn(field, field.name, field.staged_type) for field in FIELDS if field.name != "name"
+    )
+    later = ["(1, TIMESTAMP '2025-01-02', NULL, NULL)", both[1]]
+
+    assert shop.publish(2, later, {**MERGE, "columns": left, "absent": ("name",)}) == {
+        "updated": 1,
+        "unchanged": 1,
+    }
+    assert shop.names() == [None, "b"]
+
+
+def test_what_must_be_refused_is_refused_before_ddl(shop: Shop) -> None:
+    catalog = {"strategy": "replace", "checks_shrink": True}
+    ten = [f"({n}, NULL, '{n}', NULL)" for n in range(10)]
+    shop.publish(1, ten, catalog, least_ratio=0.5)
+    no_key = ["(NULL, NULL, 'a', NULL)"]
+
+    with pytest.raises(TerminalError, match=SHRUNK):
+        shop.check(2, ten[:4], catalog, least_ratio=0.5)
+    with pytest.raises(TerminalError, match=MOVED):
+        shop.check(3, ten, catalog, least_ratio=0.5, expected=0)
+    with pytest.raises(TerminalError, match=TOO_MANY_BAD):
+        shop.check(4, no_key, MERGE)
+    with pytest.raises(TerminalError, match="etl-factory: unbalanced, staged rows"):
+        shop.check(5, ten, MERGE, rows_staged=11)
+
+    shop.check(6, ten[:5], catalog, least_ratio=0.5)
+    shop.check(7, no_key, MERGE, most_bad=1)
+    assert len(shop.names()) == 10

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from etl_factory.operators import publishing
 from etl_factory.schema.types import Field
 from etl_factory.warehouse.ledger import COLUMNS
 from etl_factory.warehouse.publication import Publication, StagedColumn
-from etl_factory.warehouse.sql import FILE_COLUMNS, LOAD_COLUMNS, script
+from etl_factory.warehouse.sql import FILE_COLUMNS, LOAD_COLUMNS, checks, script
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#reserved_keywords
@@ -176,12 +177,13 @@ def test_hostile_names_stay_inside_their_quotes(strategy: str) -> None:
     hostile = _renamed(HOSTILE, strategy)
 
     assert bare(hostile) == bare(plain)
+    assert bare(_renamed(HOSTILE, strategy, checks)) == bare(_renamed("a", strategy, checks))
     assert "\0" not in hostile
     assert hostile.count("\n") == plain.count("\n")
 
 
-def _renamed(name: str, strategy: str) -> str:
-    return script(
+def _renamed(name: str, strategy: str, render: Callable[[Publication], str] = script) -> str:
+    return render(
         replace(
             BASE,
             table=f"p.d.{name}",
@@ -194,6 +196,7 @@ def _renamed(name: str, strategy: str) -> str:
             keys=(name,) if strategy != "append" else (),
             cursor=name,
             is_file=strategy == "append_files",
+            absent=(f"old {name}",),
         )
     )
 
@@ -236,6 +239,28 @@ def test_a_column_that_the_data_lacks_takes_no_part() -> None:
 
     assert "price" not in sql
     assert "SET\n  `id` = s.`id`,\n  `updated_at` = s.`updated_at`,\n  _etl_load_id = @load_id" in sql
+
+
+def test_an_updated_row_keeps_nothing_of_a_column_that_left() -> None:
+    sql = script(PUBLICATIONS["transactional_with_key_and_a_column_that_left"])
+
+    assert "  `details` = NULL,\n  `Old tags` = NULL,\n  _etl_load_id = @load_id" in sql
+    assert sql.count("`Old tags`") == 1
+
+
+def test_what_is_checked_before_ddl_changes_nothing_and_asks_no_other_parameters() -> None:
+    for publication in PUBLICATIONS.values():
+        sql = checks(publication)
+
+        assert all(part.startswith("ASSERT (SELECT ") for part in sql.removesuffix(";").split(";\n\n"))
+        assert set(re.findall(r"@(\w+)", sql)) <= set(re.findall(r"@(\w+)", script(publication)))
+        assert set(re.findall(r"AS '(.*?)'", sql)) <= set(re.findall(r"AS '(.*?)'", script(publication)))
+
+
+def test_keys_are_checked_before_ddl_by_their_staged_names() -> None:
+    sql = checks(PUBLICATIONS["staged_in_bigquery_under_other_names_and_types"])
+
+    assert "(SELECT COUNTIF(s.`Order No` IS NULL) FROM `" in sql
 
 
 def test_a_null_key_never_matches_and_is_quarantined_first() -> None:
