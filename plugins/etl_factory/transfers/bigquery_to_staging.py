@@ -27,7 +27,8 @@ from etl_factory.sources._sql import choose_columns
 from etl_factory.sources.base import Selection, WindowBasis
 from etl_factory.sources.bigquery import CURSORS, literal, predicate, quoted, relation
 from etl_factory.transfers.base import Extraction, plan_table, selection
-from etl_factory.warehouse.client import Warehouse, bigquery_errors
+from etl_factory.warehouse.client import Warehouse
+from etl_factory.warehouse.refusals import bigquery_errors
 from etl_factory.windows import CursorKind, Window
 
 CHANGED = "etl-factory: source changed"

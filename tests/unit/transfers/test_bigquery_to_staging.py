@@ -103,7 +103,7 @@ def view(shop: Shop) -> str:
     return f"table: {shop.table}_seen"
 
 
-@pytest.mark.parametrize("load", ["load: catalog", BY_ID, "load: transactional\ncursor: at"])
+@pytest.mark.parametrize("load", [BY_ID, "load: transactional\ncursor: at"])
 def test_a_table_is_read_as_of_one_moment(shop: Shop, load: str) -> None:
     shop.arrive()
 
@@ -116,8 +116,7 @@ def test_a_table_is_read_as_of_one_moment(shop: Shop, load: str) -> None:
     assert shop.execute(f"SELECT COUNT(*) FROM `{shop.table}`") > [(done.rows_read,)]
 
 
-@pytest.mark.parametrize("source", [query, view])
-@pytest.mark.parametrize("load", ["load: catalog", BY_ID])
+@pytest.mark.parametrize(("source", "load"), [(query, "load: catalog"), (view, BY_ID)])
 def test_what_has_no_past_is_copied_and_counted_in_one_transaction(
     shop: Shop, source: Spec, load: str
 ) -> None:
