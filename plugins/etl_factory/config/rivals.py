@@ -33,7 +33,7 @@ def _may_clash(file: Path, source: str, tables: set[str]) -> bool:
     if file.name.startswith("."):
         return False
     by_default = any(table.startswith(f"{file.stem}__") for table in tables)
-    return file.stem == source or by_default or bool(_said(file, {source, *tables}))
+    return by_default or bool(_said(file, {source, *tables}))
 
 
 def _said(file: Path, words: set[str]) -> set[str]:
