@@ -13,7 +13,6 @@ import tracemalloc
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
@@ -35,7 +34,6 @@ from file_systems import (
     read,
     whole_story,
 )  # fmt: skip
-from google.api_core.exceptions import Conflict
 
 from etl_factory.errors import (
     AccessDeniedError,
@@ -93,14 +91,13 @@ def folder(system: FileSystem) -> str:
 
 @pytest.fixture(scope="module")
 def bucket(stack: dict[str, str]) -> Iterator[str]:
-    """Return a landing bucket's address."""
-    client, name = gcs_client(stack["STORAGE_EMULATOR_HOST"]), f"etl-contract-landing-{uuid.uuid4().hex[:8]}"
-    client.create_bucket(name)
+    """Return a landing bucket's address; every test writes to a folder of its own in it."""
+    client, name = gcs_client(stack["STORAGE_EMULATOR_HOST"]), "etl-contract-landing"
+    if not client.lookup_bucket(name):  # the emulator keeps one that still waits for an upload given up
+        client.create_bucket(name)
     yield f"gs://{name}"
     for blob in list(client.list_blobs(name)):
         blob.delete()
-    with suppress(Conflict):  # the emulator keeps a bucket while it waits for an upload that was given up
-        client.bucket(name).delete()
     client.close()
 
 
