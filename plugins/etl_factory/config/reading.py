@@ -165,7 +165,7 @@ def _read_source(file: Path, folder: Folder) -> None:
 def _validate_source(document: Document) -> tuple[SourceSpec | None, Errors]:
     types = [source.type for source in SOURCES]
     if not document.value:
-        return None, tuple(document.errors)
+        return None, _nothing_in(document)
     kind = document.value.get("type")
     if kind in types:
         spec: tuple[SourceSpec | None, Errors] = validate(document, source_class(kind).spec)
@@ -174,10 +174,16 @@ def _validate_source(document: Document) -> tuple[SourceSpec | None, Errors]:
     return None, (*document.errors, document.error(message, ("type",)))
 
 
+def _nothing_in(document: Document) -> Errors:
+    return tuple(document.errors) or (
+        document.error("the mapping is empty: write at least the required keys"),
+    )
+
+
 def validate(document: Document, model: type[M]) -> tuple[M | None, Errors]:
     """Make a model of a document, or say all that is wrong with it."""
     if not document.value:
-        return None, tuple(document.errors) or (document.error("the mapping is empty"),)
+        return None, _nothing_in(document)
     try:
         return model.model_validate(document.value), tuple(document.errors)
     except ValidationError as error:

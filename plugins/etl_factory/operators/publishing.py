@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl_factory.config.resource import Resource
 from etl_factory.errors import (
@@ -27,6 +27,9 @@ from etl_factory.warehouse.client import Warehouse
 from etl_factory.warehouse.ledger import COUNTS, Head, Ledger, LoadRow
 from etl_factory.windows import CursorValue, Window, decode, encode
 
+if TYPE_CHECKING:
+    from google.cloud.bigquery import Table
+
 CURSOR_TYPES = {"instant": "TIMESTAMP", "naive": "DATETIME", "date": "DATE", "integer": "INT64"}
 
 
@@ -42,15 +45,18 @@ class Publisher:
 
         Raises TransientError when another publish won, and a TerminalError that says what is wrong else.
         """
-        self.warehouse.ensure_datasets()
         self.ledger.ensure()
         head = self.ledger.head()
         if done := self._committed():
             return self._report(done, "published")
         if self._is_superseded(head):
             return self._report(None, "superseded")
-        self._apply_ddl()
-        self._transact(head)
+        held = self.warehouse.table(self.resource.table_id)
+        publication, parameters = self._publication(held), self._parameters(head)
+        if held and self.manifest.ddl:
+            self._check(publication, parameters)
+        self._apply_ddl(held)
+        self._transact(publication, parameters)
         row = self._committed()
         if row is None:
             raise TransientError(f"{self._name}: the ledger does not show the publish yet")
@@ -83,11 +89,21 @@ class Publisher:
             return "merge"
         return "append_files" if isinstance(spec, Files) else "append"
 
-    def _apply_ddl(self) -> None:
+    def _check(self, publication: sql.Publication, parameters: Mapping[str, Any]) -> None:
+        """Refuse before any DDL what can be refused by then, since no transaction takes DDL back."""
+        try:
+            asked = ("expected", "rows_staged", "rows_quarantined", "most_bad", "least_ratio")
+            given = {name: parameters[name] for name in asked if name in parameters}
+            self.warehouse.query(sql.checks(publication), given)
+        except TerminalError as error:
+            raise self._explain(error) from error
+
+    def _apply_ddl(self, held: Table | None) -> None:
         table = self.resource.table_id
         for operation in self.manifest.ddl:
             self.warehouse.query(sql.ddl(table, operation))
-        held = self.warehouse.table(table)
+        if self.manifest.ddl:
+            held = self.warehouse.table(table)
         if held is None:
             raise StaleError(
                 f"{self._name}: table {table} is gone since `sanitize` ran: clear the run from `extract`"
@@ -95,17 +111,18 @@ class Publisher:
         if not set(sql.METADATA) <= {field.name for field in held.schema}:
             for statement in sql.metadata_columns(table):
                 self.warehouse.query(statement)
-        self.warehouse.query(sql.create_quarantine(self.resource.target.quarantine_id))
+        quarantine = self.resource.target.quarantine_id
+        if self.warehouse.table(quarantine) is None:
+            self.warehouse.query(sql.create_quarantine(quarantine))
 
-    def _transact(self, head: Head) -> None:
-        publication = self._publication()
-        statement, parameters = sql.script(publication), self._parameters(head)
+    def _transact(self, publication: sql.Publication, parameters: Mapping[str, Any]) -> None:
+        statement = sql.script(publication)
         job_id = "_".join(
             (
                 self.manifest.plan.load_id,
                 "publish",
                 self.manifest.attempt,
-                str(head.version),
+                str(parameters["expected"]),
                 digest({"sql": statement}),
             )
         )
@@ -135,7 +152,8 @@ class Publisher:
         if sql.TOO_MANY_BAD in text:
             return QuarantineError(
                 f"{name}: too many rows have a NULL primary key ({', '.join(self.resource.spec.primary_key)}) for"
-                " max_bad_rows. Nothing was published. Repair them at the source, or raise max_bad_rows"
+                " max_bad_rows. Nothing was published. Repair them at the source, or raise max_bad_rows; then clear"
+                " the run from `extract`"
             )
         if sql.UNBALANCED in text:
             return AccountingError(
@@ -158,7 +176,12 @@ class Publisher:
             if not f.name.startswith("_etl_")
         )
 
-    def _publication(self) -> sql.Publication:
+    def _absent(self, held: Table | None) -> tuple[str, ...]:
+        """Name the published columns that this load does not have: its rows hold NULL there."""
+        own = {*sql.METADATA, *(column.field.name.lower() for column in self._columns)}
+        return tuple(field.name for field in held.schema if field.name.lower() not in own) if held else ()
+
+    def _publication(self, held: Table | None) -> sql.Publication:
         target, spec = self.resource.target, self.resource.spec
         return sql.Publication(
             table=target.table_id,
@@ -173,6 +196,7 @@ class Publisher:
             window=self._window(),
             is_file=isinstance(spec, Files),
             checks_shrink=self._checks_shrink,
+            absent=self._absent(held),
         )
 
     def _published(self, original: str) -> str:

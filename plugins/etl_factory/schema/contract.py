@@ -95,7 +95,9 @@ def _against(
         else:
             columns.append(_Known(original, field, known, contract, original in guessed).column(ddl, notes))
     for missing in held.values():
-        notes.append(f"column {missing.name} of {contract.table} is not in the data: new rows hold NULL")
+        notes.append(
+            f"column {missing.name} of {contract.table} is not in the data: rows published now hold NULL"
+        )
         if missing.mode == "REQUIRED":
             ddl.append({"op": "relax", "name": missing.name})
     return Decision(tuple(columns), tuple(ddl), tuple(notes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -248,8 +249,8 @@ def _plan_files(run: Extraction, source: FileSource, draft: Plan) -> Plan | None
 
 
 def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -> Part | None:
-    suffix = planned.uri.rsplit("/", 1)[-1]
-    uri = f"{run.prefix}/raw/{index:05d}/{suffix}"
+    name = re.sub(r"[^\w.=-]", "_", planned.uri.rsplit("/", 1)[-1])[-100:]
+    uri = f"{run.prefix}/raw/{index:05d}/{name}"
     modified = datetime.fromisoformat(planned.modified)
     try:
         copy(SourceObject(planned.uri, planned.version, planned.size, modified), uri, run.landing)

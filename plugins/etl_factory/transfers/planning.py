@@ -25,6 +25,8 @@ from etl_factory.windows import (
 
 log = logging.getLogger(__name__)
 
+# A publish carries each object's tally in its request, which BigQuery takes up to 10 MB of.
+MOST_OBJECTS = 5_000
 # Re-read so far back when the config sets no lag: late commits arrive out of cursor order. So do those of
 # a sequence, whose values are given out long before the commit; a thousand rows cost nothing.
 DEFAULT_LAG: dict[CursorKind, timedelta | int] = {
@@ -151,10 +153,13 @@ def _bound(kind: CursorKind, text: str, zone: str | None) -> CursorValue:
 def plan_objects(
     listed: Iterable[SourceObject], loaded: Collection[tuple[str, str]], mode: Mode, *, files: str
 ) -> tuple[PlannedObject, ...]:
-    """Choose among the listed objects: `new` (not loaded at this version), `all`, or the `latest` one."""
-    found = list(listed)
+    """Choose among the listed objects: `new` (not loaded at this version), `all`, or the `latest` one.
+
+    A live run takes the oldest MOST_OBJECTS of the new ones, and leaves the others to the next runs.
+    """
+    found = sorted(listed, key=lambda o: (o.modified, o.uri))
     if files == "latest":
-        found = sorted(found, key=lambda o: (o.modified, o.uri))[-1:]
+        found = found[-1:]
     if files == "new" and mode == "live":
-        found = [o for o in found if (o.uri, o.version) not in loaded]
+        found = [o for o in found if (o.uri, o.version) not in loaded][:MOST_OBJECTS]
     return tuple(PlannedObject(o.uri, o.version, o.size, o.modified.isoformat()) for o in found)

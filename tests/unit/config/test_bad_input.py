@@ -104,6 +104,7 @@ SOURCE_CASES = [
     ("unknown encoding", FILES.replace("format: csv", "format: {type: csv, encoding: klingon}"), None, ["shop_db.yaml:7: resources.prices.format.encoding: unknown encoding 'klingon': use a name such as utf-8, windows-1250, latin-1"]),
     ("delimiter too long", FILES.replace("format: csv", "format: {type: csv, delimiter: '||'}"), None, ["shop_db.yaml:7: resources.prices.format.delimiter: String should have at most 1 character"]),
     ("a delimiter may be a control character, its file's text may not", FILES.replace("format: csv", 'format: {type: csv, delimiter: "\\x01"}\n    description: "\\x01"'), None, ["shop_db.yaml:8: resources.prices.description: control character \\x01 is not allowed: remove it"]),
+    ("nothing in it", "{}", None, ["shop_db.yaml:1: the mapping is empty: write at least the required keys"]),
     ("control character", "public.orders", '"a\\0b"', ["shop_db.yaml:6: resources.orders.table: control character \\x00 is not allowed: remove it"]),
     ("control character in a key", "    load: catalog", '    "lo\\u001fad": catalog', ["shop_db.yaml:7: resources.orders.lo\\x1fad: control character \\x1f is not allowed: remove it"]),
     ("owner too long", "connection: shop_db", "connection: shop_db\nowner: " + 201 * "x", ["shop_db.yaml:4: owner: 201 characters are too many: write at most 200"]),

@@ -134,7 +134,7 @@ STRATEGIES = [
 
 
 def publication(resource: Resource, manifest: Manifest) -> Publication:
-    return publisher(resource, manifest)._publication()
+    return publisher(resource, manifest)._publication(None)
 
 
 @pytest.mark.parametrize(("spec", "type_", "mode", "strategy"), STRATEGIES)
@@ -428,3 +428,31 @@ def test_the_head_says_which_column_its_watermark_is_of(orders: Resource, mode: 
     made.run()
 
     assert fake.parameters["watermark_of"] == (orders.cursor_digest if moves else "before")
+
+
+# Before any DDL
+
+ADD = {"op": "add", "field": Field("note", "STRING").to_json()}
+
+
+def test_what_can_be_refused_is_refused_before_any_ddl(orders: Resource) -> None:
+    made, fake = ready(orders, staged(orders, ddl=(ADD,)), heads=[])
+    made.run()
+    checked = next(i for i, sql in enumerate(fake.statements) if sql.startswith("ASSERT"))
+    altered = next(i for i, sql in enumerate(fake.statements) if sql.startswith("ALTER TABLE"))
+    assert checked < altered
+
+    made, fake = ready(orders, staged(orders), heads=[])
+    made.run()
+    assert not any(sql.startswith("ASSERT") for sql in fake.statements), (
+        "the transaction itself checks all of it"
+    )
+
+
+def test_a_column_that_has_left_the_source_holds_null_in_what_is_published_now(orders: Resource) -> None:
+    made, fake = ready(orders, staged(orders), heads=[])
+    fake.tables[orders.table_id] = (*fake.tables[orders.table_id], Field("left_long_ago", "STRING"))
+
+    made.run()
+
+    assert made._publication(made.warehouse.table(orders.table_id)).absent == ("left_long_ago",)

@@ -92,7 +92,7 @@ def test_values_of_a_new_column_are_discarded_and_said_to_be() -> None:
 def test_a_missing_column_is_noted_and_relaxed() -> None:
     decision = decide({"Id": ID}, (ID, Field("gone", "STRING", "REQUIRED")), contract(), is_text=False)
     assert decision.ddl == ({"op": "relax", "name": "gone"},)
-    assert decision.notes == (f"column gone of {TABLE} is not in the data: new rows hold NULL",)
+    assert decision.notes == (f"column gone of {TABLE} is not in the data: rows published now hold NULL",)
 
 
 def test_a_required_column_is_relaxed() -> None:

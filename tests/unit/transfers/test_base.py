@@ -257,7 +257,7 @@ class TestFiles:
 
     def names(self, landing: FakeLanding, left: Mapping[str, Any]) -> list[str]:
         parts = manifest_of(landing, left).parts
-        return [part.source.uri.rpartition("/")[2] for part in parts if part.source]
+        return sorted(part.source.uri.rpartition("/")[2] for part in parts if part.source)
 
     def test_an_increment_leaves_a_changed_file_to_the_next_run(
         self, write: Write, drops: Drops, landing: FakeLanding

@@ -240,7 +240,11 @@ def test_an_empty_line_of_a_single_column_is_a_null() -> None:
         (b"a,b\n1,2\n", {"delimiter": "§"}, "format.delimiter is '§', but"),
         ("a,ż\n1,2\n".encode("cp1250"), {}, "the header is not utf-8 text.*Set format.encoding"),
         (b"a,b\n1,\x81\n", {"encoding": "windows-1250"}, "damaged or not of the declared format"),
-        (gzip.compress(b"a,b\n" + b"1,2\n" * 999, mtime=0)[:-9], {}, "damaged.*repair it, or correct `format`"),
+        (
+            gzip.compress(b"a,b\n" + b"1,2\n" * 999, mtime=0)[:-9],
+            {},
+            "damaged.*repair it, or correct `format`",
+        ),
         (b'"' + b"x" * 200_000, {}, "damaged or not of the declared format"),
     ],
 )
