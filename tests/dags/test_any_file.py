@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
+from drawn import config_roots
 from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from etl_factory import factory, loader
 from etl_factory.config import reading
@@ -27,144 +27,6 @@ UNSPOKEN = SOURCE + 'schedule: "2 10,*/3 * * *"'  # a schedule that has no words
 ROLES = frozenset({"acme"})
 # Airflow's metadata database: https://airflow.apache.org/docs/apache-airflow/stable/database-erd-ref.html
 LONGEST = {"dag_id": 250, "task_id": 250, "tag": 100, "owners": 2000, "timetable": 1000, "asset": 1500}
-
-odd = st.text(max_size=20) | st.sampled_from(
-    [
-        "\0",
-        "\x1b[31m",
-        "\ud800",
-        "|",
-        "```",
-        "{{ x }}",
-        "${x}",
-        "gs://u:pw@h/p",
-        "é" * 300,
-        "x" * 5000,
-        "'",
-        "-",
-        " ",
-    ]
-)
-fair = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20) | st.sampled_from(
-    [
-        "|",
-        "```",
-        "a\nb",
-        "\t",
-        "é" * 200,
-        "' \" \\",
-        "${x}",
-        "gs://u:pw@h/p",
-        "{x}",
-        "%s",
-        "<b>",
-        "- a: b",
-        "\ufffe",
-    ]
-)
-
-
-def rarely(wrong: st.SearchStrategy[Any], right: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Draw what is wrong about once in ten times, so that files with many values are often right."""
-    return st.integers(0, 9).flatmap(lambda number: right if number else wrong)
-
-
-words = rarely(odd, fair)
-names = st.sampled_from(["acme", "shop_db", "a__b", "A", "A B", "é", "x" * 120, "tenant", "a.b", "-", "\\"])
-parts = st.one_of(
-    names.map(os.fsencode), st.binary(min_size=1, max_size=40), odd.map(lambda t: t.encode("utf-8", "ignore"))
-)
-scalars = st.one_of(
-    odd,
-    st.integers(),
-    st.floats(allow_nan=False),
-    st.booleans(),
-    st.none(),
-    st.sampled_from(["99999999999d", "0s", "5m", "2 10,*/3 * * *", "0 5 * * *", "daily", "none", "1%"]),
-)
-trees = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(odd, inner, max_size=3), max_leaves=8
-)
-columns = rarely(odd, st.sampled_from(["id", "at"]) | fair.filter(str.strip))
-cron = st.lists(
-    st.sampled_from(["*", "*/7", "2", "10,*/3", "1-5", "0/2", "1,2,3", "28/9", "l", "mon-fri", "1#2", "*/2,*,*"]),
-    min_size=5, max_size=5,
-).map(" ".join)  # fmt: skip
-task = {
-    "retries": st.integers(0, 20),
-    "retry_delay": rarely(st.just("99999999999d"), st.sampled_from(["0s", "1d"])),
-    "execution_timeout": rarely(st.sampled_from(["0s", "9999999w"]), st.sampled_from(["1s", "30d"])),
-    "description": words,
-}
-tables = st.fixed_dictionaries(
-    {"table": words, "load": st.just("transactional"), "cursor": columns},
-    optional={
-        **task,
-        "primary_key": st.lists(columns, max_size=3, unique=True),
-        "lag": rarely(st.just("999999999d"), st.sampled_from(["2h", "3650d"])),
-        "backfill_from": rarely(st.just(10**18), st.sampled_from(["2025-01-01", "9999-12-31T23:59:59-12:00"])),
-        "cursor_timezone": st.sampled_from(["Europe/Warsaw", "UTC", "Factory"]),
-        "target_table": st.sampled_from(["orders", "x" * 300]),
-        "partition_by": columns,
-        "cluster_by": st.lists(columns, max_size=4, unique=True),
-        "columns": st.fixed_dictionaries({}, optional={"rename": st.dictionaries(columns, rarely(odd, st.sampled_from(["x", "y"])), max_size=2)}),
-    },
-)  # fmt: skip
-queries = st.fixed_dictionaries({"query": words, "load": st.just("catalog")}, optional=task)
-resource_names = rarely(odd, st.sampled_from(["orders", "lines", "x" * 64]))
-sources = st.fixed_dictionaries(
-    {
-        "source": st.just("shop_db"),
-        "type": st.sampled_from(["postgres", "mysql", "bigquery", "s3"]),
-        "connection": st.just("shop_db"),
-        "resources": st.dictionaries(resource_names, tables | queries, min_size=1, max_size=2),
-    },
-    optional={
-        "schedule": rarely(odd, cron),
-        "owner": words,
-        "description": words,
-        "defaults": st.just({"retries": 1}),
-    },
-)
-tenants = st.fixed_dictionaries(
-    {
-        "tenant": st.just("acme"),
-        "project": st.just("acme-analytics"),
-        "location": st.just("EU"),
-        "dataset": st.sampled_from(["raw", "x" * 1000]),
-        "landing": st.just("gs://acme-landing"),
-    },
-    optional={
-        "timezone": rarely(odd, st.sampled_from(["Europe/Warsaw", "localtime", "Factory"])),
-        "airflow_role": rarely(odd, st.just("acme")),
-        "description": words,
-        "defaults": st.fixed_dictionaries({}, optional={"owner": words, "schedule": cron}),
-        "limits": st.fixed_dictionaries({"max_active_tasks": rarely(st.just(600), st.integers(1, 512))}),
-    },
-)
-
-
-def as_yaml(value: Any) -> bytes:
-    """Write a value as JSON, which is YAML, so that quoting is not what is tested."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
-
-
-def as_text(value: Any) -> bytes:
-    """Write `key: value` lines without quotes, as people do, right or wrong."""
-    lines = value.items() if isinstance(value, dict) else [("a", value)]
-    return "\n".join(f"{key}: {item}" for key, item in lines).encode("utf-8", "surrogatepass")
-
-
-@st.composite
-def config_roots(draw: st.DrawFn) -> dict[bytes, bytes]:
-    """Draw a tenant that is valid more often than not, and files of any name and content beside it."""
-    content = st.one_of(st.binary(max_size=60), trees.map(as_yaml), trees.map(as_text), sources.map(as_yaml))
-    suffix = st.sampled_from([b".yaml", b".yaml", b".yml"])
-    files = {b"acme/tenant.yaml": as_yaml(draw(tenants)), b"acme/shop_db.yaml": as_yaml(draw(sources))}
-    for _ in range(draw(st.integers(0, 3))):
-        folder, stem = draw(st.just(b"acme") | parts), draw(parts)
-        files[folder + b"/" + stem[:200] + draw(suffix)] = draw(content)
-    return files
 
 
 def written(root: Path, files: dict[bytes, bytes]) -> list[bytes]:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from typer.testing import CliRunner
 
 from etl_factory import loader
+from etl_factory.cli import app
 from etl_factory.errors import ConfigError
 from etl_factory.loader import tenant_dags
 from etl_factory.sources import source_class
@@ -96,3 +98,27 @@ def test_no_root_is_an_import_error(environment: object) -> None:
 
 def test_a_root_given_in_the_call_wins() -> None:
     assert tenant_dags(config_root=Path(__file__).parent / "snapshots") == {}
+
+
+@pytest.mark.parametrize("roles", ["", "acme", "bosses,globex"])
+def test_validate_finds_what_the_loader_finds(
+    roles: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write({"acme/tenant.yaml": TENANT + "airflow_role: acme\n", "acme/shop_db.yaml": SOURCE})
+    monkeypatch.setenv("ETL_FACTORY_ROLES", roles)
+
+    result = CliRunner().invoke(app, ["validate", "--config-root", str(root)])
+
+    broken = [dag for dag in tenant_dags(config_root=root).values() if "config-error" in dag.tags]
+    assert bool(broken) == (result.exit_code == 1) == (roles != "acme")
+    for dag in broken:
+        assert dag.get_task("config_error").message in result.stdout
+        assert f"set the variable (now {roles.replace(',', ', ') or 'empty'})" in dag.doc_md
+
+
+def test_a_schedule_without_words_is_shown_as_it_is(write: Write) -> None:
+    unspoken = SOURCE + 'schedule: "2 10,*/3 * * *"\n'
+    dags = tenant_dags(config_root=write({"acme/tenant.yaml": TENANT, "acme/shop_db.yaml": unspoken}))
+
+    assert "**Schedule**: `2 10,*/3 * * *`, UTC time." in dags["acme__shop_db"].doc_md
+    assert "config-error" not in dags["acme__shop_db"].tags
