@@ -28,7 +28,7 @@ status:          ## say what runs
 	@$(DEVSTACK) status
 
 lint:
-	@.venv/bin/ruff check .
+	@.venv/bin/ruff check --no-cache .
 	@.venv/bin/ruff format --check .
 
 types:

@@ -90,6 +90,9 @@ def serialized(dag: DAG) -> str:
 @given(files=config_roots())
 @example(files={b"x" * 120 + b"/shop_db.yaml": b"["})
 @example(files={b"acme/\xff.yaml": b"\0", b"\xff/a.yaml": b"a: 1"})
+@example(
+    files={b"acme/tenant.yaml": TENANT.encode(), b"acme/shop_db.yaml": SOURCE.encode() + b'owner: "a\\0"'}
+)
 @example(files={b"acme/empty.yaml": b"{}", b"acme/nothing.yaml": b""})
 @example(files={b"a__b/c.yaml": b"a: 1", b"a/b__c.yaml": b"a: 1"})
 @example(files={b"acme/tenant.yaml": TENANT.encode(), b"acme/shop_db.yaml": UNSPOKEN.encode()})

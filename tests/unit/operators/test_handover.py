@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import FakeLanding, context_of, manifest_of, resource_of
 
 from etl_factory.config.resource import Resource
 from etl_factory.errors import StaleError
 from etl_factory.landing.manifest import dumps
 from etl_factory.operators.handover import read_manifest, write_manifest
 from examples import Write
+from fakes import FakeLanding, context_of, manifest_of, resource_of
 
 URI = "gs://acme-landing/extract-1/manifest.json"
 FROM_EXTRACT = "clear the run from `extract`"

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes import LOAD_ID, FakeLanding, FakeWarehouse, context_of, manifest_of, resource_of
 
 from etl_factory.config.resource import Resource
 from etl_factory.landing.manifest import Manifest, Part, dumps, load_manifest
@@ -16,6 +15,7 @@ from etl_factory.operators.load import GCSToStagingOperator
 from etl_factory.schema.types import Field
 from etl_factory.warehouse.sql import QUARANTINE_COLUMNS
 from examples import Write
+from fakes import LOAD_ID, FakeLanding, FakeWarehouse, context_of, manifest_of, resource_of
 
 STAGING = f"_staging__shop__orders__{LOAD_ID}_sanitize_1_00000000"
 FIELDS = (Field("id", "INT64"), Field("doc", "JSON"), Field("at", "TIMESTAMP", "REQUIRED"))

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from fakes import FakeLanding, FakeWarehouse, context_of, manifest_of, resource_of
 
 from etl_factory.config.resource import Resource
 from etl_factory.landing.manifest import Manifest, dumps, load_manifest
@@ -16,6 +15,7 @@ from etl_factory.operators import google
 from etl_factory.operators.sanitize import SanitizeOperator
 from etl_factory.schema.types import Field
 from examples import Write
+from fakes import FakeLanding, FakeWarehouse, context_of, manifest_of, resource_of
 
 URI = "gs://acme-landing/extract/manifest.json"
 TABLE = "table: public.orders\nload: catalog"

@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fakes import LOAD_ID, MORNING, FakeLanding, manifest_of, resource_of
 
 from etl_factory.errors import (
     AccountingError,
@@ -28,6 +27,7 @@ from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.operators.sanitizing import Sanitizer
 from etl_factory.schema.types import Field
 from examples import Write
+from fakes import LOAD_ID, MORNING, FakeLanding, manifest_of, resource_of
 
 TABLE = "acme-analytics.raw.shop__orders"
 PREFIX = f"gs://acme-landing/acme/shop/orders/load_id={LOAD_ID}/sanitize-1"
