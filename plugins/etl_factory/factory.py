@@ -78,7 +78,7 @@ def task_settings(resource: Resource) -> dict[str, Any]:
         "retries": resource.spec.retries,
         "retry_delay": resource.spec.retry_delay,
         "retry_exponential_backoff": True,
-        "max_retry_delay": LONGEST_RETRY_DELAY,
+        "max_retry_delay": max(LONGEST_RETRY_DELAY, resource.spec.retry_delay or LONGEST_RETRY_DELAY),
         "execution_timeout": resource.spec.execution_timeout,
     }
 
