@@ -38,7 +38,7 @@ check: bootstrap lint types  ## the fast part of the tests: lint, types, unit an
 	@$(PYTHON) -m pytest -q -n auto -m "not stack and not airflow" tests/unit tests/dags tests/test_house.py tests/test_docs.py
 
 test: bootstrap lint types   ## everything: lint, types, all tests, on real servers
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest --durations=15
 
 clean: down      ## stop the stack and forget its data; environments stay
 	@rm -rf .devstack .demo
