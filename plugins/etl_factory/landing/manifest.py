@@ -31,6 +31,7 @@ class Plan:
     `epoch` and `watermark` are the ledger's when the plan was made (`watermark` None: none yet).
     `reads` is the digest of what the config said to read; another digest makes the plan void.
     `planned_at` is when objects were listed, ISO 8601, UTC.
+    `row_limit`: read no more rows than that, and publish none of them; None reads all.
     """
 
     load_id: str
@@ -41,6 +42,7 @@ class Plan:
     objects: tuple[PlannedObject, ...] = ()
     reads: str = ""
     planned_at: str = ""
+    row_limit: int | None = None
 
     def with_objects(self, objects: tuple[PlannedObject, ...]) -> Plan:
         """Return the same plan over other objects."""
@@ -84,6 +86,8 @@ class Manifest:
     `fields`: BigQuery fields of the staging table (`schema.types.Field` as JSON), from sanitize on.
     `ddl`: what publish applies to the published table before its transaction (see schema.contract).
     `snapshot_at`: when the source was read, by the source's clock.
+    `keys`: parts with the primary key of every row at the source, where deletes are looked for; `key_fields`
+    are their BigQuery fields and `keys_table` the staging table that holds them, from sanitize and load on.
     """
 
     step: Literal["extract", "sanitize", "load"]
@@ -103,6 +107,9 @@ class Manifest:
     quarantine: tuple[Part, ...] = ()
     staging_table: str = ""
     quarantine_table: str = ""
+    keys: tuple[Part, ...] = ()
+    key_fields: tuple[dict[str, Any], ...] = ()
+    keys_table: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
     def then(self, **changes: Any) -> Manifest:
@@ -154,6 +161,8 @@ def _manifest(document: dict[str, Any]) -> Manifest:
             "plan": _plan(document["plan"]),
             "parts": tuple(map(_part, document["parts"])),
             "quarantine": tuple(map(_part, document["quarantine"])),
+            "keys": tuple(map(_part, document["keys"])),
+            "key_fields": tuple(document["key_fields"]),
             "files": tuple(FileTally(**tally) for tally in document["files"]),
             "fields": tuple(document["fields"]),
             "ddl": tuple(document["ddl"]),
