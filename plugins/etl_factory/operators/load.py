@@ -55,7 +55,7 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
         manifest = read_manifest(context, self.resource, landing, "sanitize")
         warehouse.ensure_datasets()
         staged = manifest if manifest.staging_table else self._load_parts(manifest, warehouse)
-        done = self._load_quarantine(staged, warehouse)
+        done = self._load_keys(self._load_quarantine(staged, warehouse), warehouse)
         name = attempt("load", context["ti"].try_number)
         prefix = f"{self.resource.target.landing_prefix(done.plan.load_id)}/{name}"
         return write_manifest(landing, prefix, done.then(step="load"), staging_table=done.staging_table)
@@ -73,6 +73,15 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
         fields = tuple(Field(name, type_) for name, type_ in QUARANTINE_COLUMNS.items())
         self._load(warehouse, manifest, table, fields, manifest.quarantine)
         return manifest.then(quarantine_table=table)
+
+    def _load_keys(self, manifest: Manifest, warehouse: Warehouse) -> Manifest:
+        """Load the source's keys, where deletes are looked for and they are not in BigQuery already."""
+        if manifest.keys_table or not manifest.key_fields:
+            return manifest
+        table = f"{self.resource.target.staging_id(manifest.plan.load_id, manifest.attempt)}_keys"
+        fields = tuple(Field.from_json(document) for document in manifest.key_fields)
+        self._load(warehouse, manifest, table, fields, manifest.keys)
+        return manifest.then(keys_table=table)
 
     def _load(
         self,

@@ -151,6 +151,40 @@ def test_bad_rows_are_loaded_beside(run: Any, resource: Resource, warehouse: Fak
     assert {field.name: field.type for field in held} == QUARANTINE_COLUMNS
 
 
+KEYS = (Part("gs://acme-landing/keys-0.parquet", 1, 10, "md5", rows=7),)
+KEY_FIELDS = (Field("id", "INT64").to_json(),)
+
+
+def test_keys_are_loaded_beside(
+    run: Any, resource: Resource, landing: FakeLanding, warehouse: FakeWarehouse
+) -> None:
+    jobs, left = run(sanitized(resource, keys=KEYS, key_fields=KEY_FIELDS))
+
+    table = f"{left['staging_table']}_keys"
+    assert [job["load"]["sourceUris"] for _, job in jobs][1:] == [[KEYS[0].uri]]
+    assert f"acme-analytics.raw_etl.{jobs[1][1]['load']['destinationTable']['tableId']}" == table
+    assert warehouse.tables[table] == FIELDS[:1]
+    assert load_manifest(landing.read_text(left["manifest"])).keys_table == table
+
+
+def test_a_source_without_any_row_has_an_empty_table_of_keys(
+    run: Any, resource: Resource, warehouse: FakeWarehouse
+) -> None:
+    jobs, left = run(sanitized(resource, parts=(), key_fields=KEY_FIELDS))
+
+    assert jobs == []
+    assert warehouse.tables[f"{left['staging_table']}_keys"] == FIELDS[:1]
+
+
+def test_keys_that_are_in_bigquery_stay_where_they_are(
+    run: Any, resource: Resource, landing: FakeLanding
+) -> None:
+    jobs, left = run(sanitized(resource, parts=(), key_fields=KEY_FIELDS, keys_table="p.d.keys"))
+
+    assert jobs == []
+    assert load_manifest(landing.read_text(left["manifest"])).keys_table == "p.d.keys"
+
+
 def test_without_parts_an_empty_table_is_staged(
     run: Any, resource: Resource, warehouse: FakeWarehouse
 ) -> None:
