@@ -1,10 +1,11 @@
-"""How YAML spells names, durations, ratios, counts and schedules, each turned into one canonical form."""
+"""How YAML spells names, durations, ratios, counts, moments and schedules, each turned into one canonical form."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ DURATION_PATTERN = r"^\d+\s*(s|m|h|d|w)$"
 LONGEST_DURATION = timedelta(days=3650)
 LONGEST_SCHEDULE = 100  # Airflow's database keeps 1,000 characters of a schedule in words
 PERCENT_PATTERN = r"^\d+(\.\d+)?\s*%$"
+MOMENT_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$"
 RESERVED_PREFIX = "_etl_"
 MANUAL = "none"
 PRESETS = {
@@ -79,6 +81,19 @@ def parse_ratio(value: Any) -> Any:
             f"{shown(value)} is not a ratio: write a percentage such as 0.1%, or a number from 0 to 1"
         )
     return value
+
+
+def parse_start(value: Any) -> date | int:
+    """Read a whole number, a date of exactly ten characters, or a time, whose offset is kept."""
+    if isinstance(value, date) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and re.match(MOMENT_PATTERN, value):
+        with suppress(ValueError):
+            return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+    raise ValueError(
+        f"{shown(value)} is not where a cursor can begin: write a date such as 2025-01-01, a time such as"
+        " 2025-01-01T00:00:00+02:00, or a whole number for an integer cursor"
+    )
 
 
 def parse_schedule(value: str) -> str:
@@ -180,4 +195,9 @@ Ratio = Annotated[
             ]
         }
     ),
+]
+Start = Annotated[
+    date | datetime | int,
+    BeforeValidator(parse_start),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": MOMENT_PATTERN}, {"type": "integer"}]}),
 ]

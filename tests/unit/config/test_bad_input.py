@@ -55,7 +55,7 @@ SOURCE_CASES = [
     ("unknown key in a resource", "    load: catalog", "    load: catalog\n    primary_keys: [id]", [
         "shop_db.yaml:8: resources.orders.primary_keys: unknown key; did you mean 'primary_key'?; known keys: retries,"
         " retry_delay, execution_timeout, description, target_table, primary_key, columns, schema_contract,"
-        " partition_by, cluster_by, max_bad_rows, table, query, load, max_shrink",
+        " partition_by, cluster_by, max_bad_rows, table, query, load, max_shrink, history",
     ]),
     ("unknown key deep inside", "    load: catalog", "    load: catalog\n    columns:\n      exclud: [a]", [
         "shop_db.yaml:9: resources.orders.columns.exclud: unknown key; did you mean 'exclude'?; known keys: include,"
@@ -83,6 +83,14 @@ SOURCE_CASES = [
     ("cron out of range", "connection: shop_db", 'connection: shop_db\nschedule: "61 * * * *"', ["shop_db.yaml:4: schedule: '61 * * * *' is not a cron expression that ever runs: [61 * * * *] is not acceptable, out of range"]),
     ("duration without unit", "    load: catalog", "    load: catalog\n    execution_timeout: 30", ["shop_db.yaml:8: resources.orders.execution_timeout: 30 is not a duration: write a number and a unit, such as 90s, 10m, 2h, 1d, 1w"]),
     ("shrink beyond all", "    load: catalog", "    load: catalog\n    max_shrink: 150%", ["shop_db.yaml:8: resources.orders.max_shrink: Input should be less than or equal to 1"]),
+    ("deletes without a key", TABLE.replace("    primary_key: [id]\n", "    deletes: mark\n"), None, ["shop_db.yaml:9: resources.orders.deletes: deletes: mark needs primary_key, to tell which rows are gone"]),
+    ("unknown deletes", TABLE + "    deletes: drop\n", None, ["shop_db.yaml:10: resources.orders.deletes: 'drop' is not one of ignore, mark, remove"]),
+    ("deletes of a catalog", "    load: catalog", "    load: catalog\n    deletes: remove\n    max_deletes: 5%", [
+        "shop_db.yaml:8: resources.orders.deletes: deletes is for load: transactional: a catalog holds what is there now, so that a row that is gone needs no looking for. Here leave it out; max_shrink is the brake, and history keeps what was",
+        "shop_db.yaml:9: resources.orders.max_deletes: max_deletes is for load: transactional: a catalog holds what is there now, so that a row that is gone needs no looking for. Here leave it out; max_shrink is the brake, and history keeps what was",
+    ]),
+    ("versions without a key", "    load: catalog", "    load: catalog\n    history: scd2", ["shop_db.yaml:8: resources.orders.history: history: scd2 needs primary_key, to tell the versions of one row"]),
+    ("snapshots by another day", "    load: catalog", "    load: catalog\n    history: snapshots\n    partition_by: created_at", ["shop_db.yaml:9: resources.orders.partition_by: history: snapshots is partitioned by the day of _etl_snapshot_at: leave it out"]),
     ("no cursor", TABLE.replace("    cursor: updated_at\n", ""), None, ["shop_db.yaml:5: resources.orders.cursor: this key is required"]),
     ("excluded cursor", TABLE + "    columns: {exclude: [updated_at]}\n", None, ["shop_db.yaml:10: resources.orders.columns.exclude: 'updated_at' is the cursor: it cannot be excluded"]),
     ("key not included", TABLE + "    columns: {include: [updated_at]}\n", None, ["shop_db.yaml:10: resources.orders.columns.include: 'id' is the primary_key: include it too"]),
