@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,7 @@ class Manifest:
     `snapshot_at`: when the source was read, by the source's clock.
     `keys`: parts with the primary key of every row at the source, where deletes are looked for; `key_fields`
     are their BigQuery fields and `keys_table` the staging table that holds them, from sanitize and load on.
+    `seals`: what each staging table was when it had been filled, by its id.
     """
 
     step: Literal["extract", "sanitize", "load"]
@@ -110,6 +112,7 @@ class Manifest:
     keys: tuple[Part, ...] = ()
     key_fields: tuple[dict[str, Any], ...] = ()
     keys_table: str = ""
+    seals: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def then(self, **changes: Any) -> Manifest:
@@ -121,10 +124,18 @@ class Manifest:
         """Size of all parts."""
         return sum(part.size for part in self.parts)
 
+    @property
+    def checksum(self) -> str:
+        """Fingerprint of the content of all listed objects, in order; empty when none is listed."""
+        lists = (self.parts, self.quarantine, self.keys)
+        content = [[(part.md5, part.rows, part.size) for part in parts] for parts in lists]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest() if any(lists) else ""
+
 
 def dumps(document: Manifest | Plan) -> str:
-    """Encode a manifest or plan as JSON text."""
-    return json.dumps(asdict(document), default=_encode, sort_keys=True)
+    """Encode a manifest, with its checksum, or a plan as JSON text."""
+    checksum = {"checksum": document.checksum} if isinstance(document, Manifest) else {}
+    return json.dumps(asdict(document) | checksum, default=_encode, sort_keys=True)
 
 
 def _encode(value: Any) -> Any:
@@ -140,7 +151,15 @@ def load_plan(text: str) -> Plan:
 def load_manifest(text: str) -> Manifest:
     """Decode what `dumps` gave for a manifest; raises StaleError for anything else."""
     with _decoding("manifest"):
-        return _manifest(json.loads(text))
+        document = json.loads(text)
+        checksum = document.pop("checksum")
+        manifest = _manifest(document)
+    if manifest.checksum != checksum:
+        raise StaleError(
+            f"the manifest of {manifest.attempt} lists other objects than its checksum {checksum} is of, so it was"
+            " changed. Nothing was published; clear the run from `extract`"
+        )
+    return manifest
 
 
 @contextmanager

@@ -241,6 +241,7 @@ class Publisher:
             "rows_quarantined": manifest.rows_quarantined,
             "most_bad": most_bad(limit.rows, limit.ratio, manifest.rows_read),
             "bytes": manifest.bytes,
+            "checksum": manifest.checksum,
             "spec_digest": manifest.spec_digest,
             "schema_changes": json.dumps(manifest.notes),
         }

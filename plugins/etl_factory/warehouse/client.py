@@ -129,6 +129,11 @@ class Warehouse:
         with bigquery_errors():
             self.client.create_table(table, exists_ok=True)
 
+    def drop(self, table_id: str) -> None:
+        """Delete a table; one that is gone already is fine."""
+        with bigquery_errors():
+            self.client.delete_table(table_id, not_found_ok=True)
+
     def ensure_datasets(self) -> None:
         """Create the tenant's two datasets in its location, unless they exist.
 

@@ -38,6 +38,7 @@ COLUMNS = {
     "deleted": "INT64",
     "quarantined": "INT64",
     "bytes": "INT64",
+    "checksum": "STRING",
     "spec_digest": "STRING",
     "schema_changes": "STRING",
     "uri": "STRING",
@@ -61,6 +62,7 @@ class Head:
     watermark: str | None = None
     snapshot_at: datetime | None = None
     watermark_of: str | None = None
+    published_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,11 @@ class Ledger:
         self.table = warehouse.target.ledger_id
 
     def ensure(self) -> None:
-        """Create the table with its head row, unless it exists."""
-        if self.warehouse.table(self.table) is not None:
+        """Create the table with its head row, unless it exists; one of an earlier version gets what it lacks."""
+        if (held := self.warehouse.table(self.table)) is not None:
+            names = {field.name for field in held.schema}
+            for column in (f"{identifier(name)} {COLUMNS[name]}" for name in COLUMNS if name not in names):
+                self.warehouse.query(f"ALTER TABLE {identifier(self.table)} ADD COLUMN IF NOT EXISTS {column}")
             return
         columns = ", ".join(f"CAST(NULL AS {type_}) AS {identifier(name)}" for name, type_ in COLUMNS.items())
         self.warehouse.query(
@@ -95,7 +100,7 @@ class Ledger:
     def head(self) -> Head:
         """Return the head; version 0 when nothing was ever published."""
         rows = self._rows(
-            "SELECT version, epoch, watermark, snapshot_at, watermark_of FROM {} WHERE kind = 'head'"
+            "SELECT version, epoch, watermark, snapshot_at, watermark_of, published_at FROM {} WHERE kind = 'head'"
         )
         return Head(**rows[0]) if rows else Head()
 

@@ -38,7 +38,7 @@ LOAD_COLUMNS = {
     "updated": "COUNTIF(_etl_action = 'updated')", "unchanged": "COUNTIF(_etl_action = 'unchanged')",
     "superseded": "COUNTIF(_etl_action = 'superseded')", "deleted": "(SELECT n FROM _deleted)",
     "quarantined": "COUNTIF(_etl_action = 'quarantined') + @rows_quarantined", "bytes": "@bytes",
-    "spec_digest": "@spec_digest", "schema_changes": "@schema_changes",
+    "checksum": "@checksum", "spec_digest": "@spec_digest", "schema_changes": "@schema_changes",
 }  # fmt: skip
 FILE_COLUMNS = {
     "kind": "'file'", "epoch": "@epoch", "load_id": "@load_id", "attempt": "@attempt",

@@ -87,6 +87,40 @@ def test_its_bytes_are_all_parts() -> None:
     assert MANIFEST.bytes == 18
 
 
+def test_its_checksum_is_of_the_content_of_its_objects() -> None:
+    other = replace(PART, uri="gs://acme-landing/b", generation=1, source=None)
+
+    assert MANIFEST.then(parts=(other, MANIFEST.parts[1]), rows_read=9).checksum == MANIFEST.checksum
+    different = (
+        MANIFEST.then(parts=MANIFEST.parts[:1]),
+        MANIFEST.then(parts=MANIFEST.parts[::-1]),
+        MANIFEST.then(parts=(replace(PART, md5="other"), MANIFEST.parts[1])),
+        MANIFEST.then(parts=(replace(PART, rows=4), MANIFEST.parts[1])),
+        MANIFEST.then(parts=(replace(PART, size=8), MANIFEST.parts[1])),
+        MANIFEST.then(quarantine=()),
+        MANIFEST.then(keys=(PART,)),
+        MANIFEST.then(parts=(*MANIFEST.parts, PART), quarantine=()),
+    )
+    assert len({MANIFEST.checksum, *(manifest.checksum for manifest in different)}) == 1 + len(different)
+
+
+def test_without_objects_there_is_no_checksum() -> None:
+    assert MANIFEST.then(parts=(), quarantine=()).checksum == ""
+
+
+def test_a_manifest_that_was_edited_is_refused() -> None:
+    document = json.loads(dumps(MANIFEST))
+    del document["parts"][1]
+
+    with pytest.raises(StaleError) as raised:
+        load_manifest(json.dumps(document))
+
+    assert str(raised.value) == (
+        "the manifest of sanitize-1-9f3a01bc lists other objects than its checksum"
+        f" {MANIFEST.checksum} is of, so it was changed. Nothing was published; clear the run from `extract`"
+    )
+
+
 def test_then_leaves_the_original_alone() -> None:
     changed = MANIFEST.then(step="load", staging_table="p.d.other")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,9 +28,12 @@ class FakeWarehouse:
     def __init__(self, answers: Mapping[str, list[dict[str, Any]]] | None = None) -> None:
         self.target, self.answers = TARGET, answers
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.columns = list(COLUMNS)
 
     def table(self, table_id: str) -> object | None:
-        return object() if self.answers is not None and f"`{table_id}`" == TABLE else None
+        if self.answers is None or f"`{table_id}`" != TABLE:
+            return None
+        return SimpleNamespace(schema=[SimpleNamespace(name=name) for name in self.columns])
 
     def query(self, sql: str, parameters: Any = None) -> None:
         self.asked.append((sql, {}))
@@ -70,6 +74,18 @@ def test_a_table_that_exists_is_not_made_again() -> None:
     assert warehouse.asked == []
 
 
+def test_a_table_of_an_earlier_version_gets_the_columns_that_it_lacks() -> None:
+    held, warehouse = ledger({})
+    warehouse.columns = [name for name in COLUMNS if name not in ("checksum", "watermark_of")]
+
+    held.ensure()
+
+    assert [sql for sql, _ in warehouse.asked] == [
+        f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS `{name}` STRING"
+        for name in ("watermark_of", "checksum")
+    ]
+
+
 def test_what_was_never_published_stands_at_the_beginning() -> None:
     held, _ = ledger(None)
 
@@ -84,9 +100,8 @@ def test_the_head_is_read_from_its_own_row() -> None:
     held, warehouse = ledger({"head": [row]})
 
     assert held.head() == Head(3, 1, "42", datetime(2025, 1, 1, tzinfo=UTC))
-    assert warehouse.asked == [
-        (f"SELECT version, epoch, watermark, snapshot_at, watermark_of FROM {TABLE} WHERE kind = 'head'", {})
-    ]
+    columns = "version, epoch, watermark, snapshot_at, watermark_of, published_at"
+    assert warehouse.asked == [(f"SELECT {columns} FROM {TABLE} WHERE kind = 'head'", {})]
 
 
 def test_a_load_is_found_by_its_attempt_and_absent_counts_are_zero() -> None:

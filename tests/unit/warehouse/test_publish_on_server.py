@@ -91,7 +91,8 @@ class Shop:
             "snapshot_at": LATE,
             "loaded_at": LATE, "load_id": load_id, "attempt": "load-1-0", "run_id": "r", "mode": "live",
             "plan": dumps(plan), "resource": "orders", "rows_read": staged, "rows_staged": staged,
-            "rows_quarantined": 0, "most_bad": 0, "bytes": 1, "spec_digest": "d", "schema_changes": "[]", **values,
+            "rows_quarantined": 0, "most_bad": 0, "bytes": 1, "checksum": "c", "spec_digest": "d",
+            "schema_changes": "[]", **values,
         }  # fmt: skip
 
 
