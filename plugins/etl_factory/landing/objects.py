@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from etl_factory.errors import (
@@ -16,6 +17,8 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.landing.manifest import Part
+from etl_factory.landing.patience import patience
+from etl_factory.landing.reading import PinnedBytes
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client
@@ -52,7 +55,7 @@ class Landing:
         with landing_errors(uri):
             try:
                 self.blob(uri).upload_from_string(
-                    text.encode(), content_type="application/json", if_generation_match=0
+                    text.encode(), content_type="application/json", if_generation_match=0, **patience()
                 )
             except PreconditionFailed:
                 return self.read_text(uri) == text
@@ -64,7 +67,7 @@ class Landing:
 
         with landing_errors(uri):
             try:
-                return str(self.blob(uri).download_as_bytes().decode())
+                return str(self.blob(uri).download_as_bytes(**patience()).decode())
             except NotFound:
                 return None
 
@@ -83,26 +86,35 @@ class Landing:
         """Describe an existing object; raises StaleError when it is gone."""
         bucket, name = split_uri(uri)
         with landing_errors(uri):
-            blob = self.client.bucket(bucket).get_blob(name)
+            blob = self.client.bucket(bucket).get_blob(name, **patience())
         if blob is None:
             raise StaleError(f"landing object {uri} is gone: clear the run from `extract`")
         return Part(uri=uri, generation=int(blob.generation), size=int(blob.size), md5=blob.md5_hash or "")
 
-    def open(self, part: Part) -> IO[bytes]:
-        """Read an object at exactly its pinned generation.
+    def demand(self, part: Part) -> None:
+        """Raise StaleError, which says what is there, unless the object is just what its manifest lists."""
+        found = self.stat(part.uri)
+        if _identity(found) != _identity(part):
+            raise StaleError(
+                f"landing object {part.uri} was changed: its manifest lists {_identity(part)}, but it is"
+                f" {_identity(found)} now. Nothing was published; clear the run from `extract`"
+            )
 
-        Raises StaleError when that is gone, or is not the content that the manifest lists.
+    def open(self, part: Part) -> IO[bytes]:
+        """Read an object at exactly its pinned generation; every read raises as this does.
+
+        Raises StaleError when that is gone, or is not the content that the manifest lists, and TransientError
+        when what arrives is not.
         """
         from google.api_core.exceptions import NotFound
 
         blob = self.blob(part.uri, part.generation)
         with landing_errors(part.uri):
             try:
-                blob.reload()
-            except NotFound as error:
-                raise StaleError(
-                    f"landing object {part.uri} is gone or changed: clear the run from `extract`"
-                ) from error
+                blob.reload(**patience())
+            except NotFound:
+                self.demand(part)
+                raise
         held = (int(blob.size), blob.md5_hash or "")
         if held != (part.size, part.md5):
             raise StaleError(
@@ -111,22 +123,49 @@ class Landing:
             )
         if not part.size:
             return io.BytesIO()
-        stream: IO[bytes] = blob.open("rb", chunk_size=CHUNK_BYTES)
-        return stream
+        return io.BufferedReader(PinnedBytes(part, self._fetch(part)), min(CHUNK_BYTES, part.size))
+
+    def _fetch(self, part: Part) -> Callable[[int, int], bytes]:
+        from google.api_core.exceptions import NotFound
+
+        def fetch(start: int, size: int) -> bytes:
+            # A fresh handle: google's goes on with the generation that the answer before has named, or none.
+            blob = self.blob(part.uri, part.generation)
+            asked = {"start": start, "end": start + size - 1, "raw_download": True, "checksum": None}
+            with landing_errors(part.uri):
+                try:
+                    return bytes(blob.download_as_bytes(**asked, **patience()))
+                except NotFound as error:
+                    raise StaleError(
+                        f"landing object {part.uri} is gone or changed: clear the run from `extract`"
+                    ) from error
+
+        return fetch
 
     def list(self, prefix: str) -> Iterator[str]:
         """List the addresses under `prefix`."""
         bucket, name = split_uri(prefix)
         with landing_errors(prefix):
-            for blob in self.client.list_blobs(bucket, prefix=name):
+            for blob in self.client.list_blobs(bucket, prefix=name, **patience()):
                 yield f"gs://{bucket}/{blob.name}"
+
+    def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """List the addresses under `prefix`, each with the moment when the object was created."""
+        bucket, name = split_uri(prefix)
+        with landing_errors(prefix):
+            for blob in self.client.list_blobs(bucket, prefix=name, **patience()):
+                yield f"gs://{bucket}/{blob.name}", blob.time_created
 
     def delete(self, uri: str) -> None:
         """Delete one object; one that is gone already is fine."""
         from google.api_core.exceptions import NotFound
 
         with landing_errors(uri), suppress(NotFound):
-            self.blob(uri).delete()
+            self.blob(uri).delete(**patience())
+
+
+def _identity(part: Part) -> str:
+    return f"generation {part.generation} with {part.size} bytes and checksum {part.md5}"
 
 
 class _Upload(io.BufferedIOBase):
@@ -135,7 +174,12 @@ class _Upload(io.BufferedIOBase):
     def __init__(self, blob: Blob, uri: str, content_type: str) -> None:
         self.uri = uri
         self._writer: Any = blob.open(
-            "wb", content_type=content_type, if_generation_match=0, ignore_flush=True
+            "wb",
+            content_type=content_type,
+            if_generation_match=0,
+            checksum="crc32c",
+            ignore_flush=True,
+            **patience(),
         )
 
     def writable(self) -> bool:
@@ -158,11 +202,14 @@ class _Upload(io.BufferedIOBase):
         self.close()
 
     def abandon(self) -> None:
+        from google.auth.exceptions import GoogleAuthError
         from requests.exceptions import RequestException
 
         self.close()
-        with suppress(RequestException):  # what is left of it expires by itself
-            self._writer.terminate()
+        if begun := self._writer._upload_and_transport:
+            upload, transport = begun
+            with suppress(RequestException, GoogleAuthError):  # what is left of it expires by itself
+                transport.delete(upload.upload_url, timeout=patience()["timeout"])
         self._writer._buffer.close()  # else google's writer sends its rest when it is collected
 
 
@@ -171,12 +218,12 @@ def landing_errors(uri: str) -> Iterator[None]:
     """Turn google's exceptions about a landing object into ours, each with what to do."""
     from google.api_core.exceptions import GoogleAPICallError, RetryError, from_http_response
     from google.auth.exceptions import GoogleAuthError, TransportError
-    from google.cloud.storage.exceptions import InvalidResponse
-    from requests.exceptions import ConnectionError, Timeout
+    from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+    from requests.exceptions import RequestException
 
     try:
         yield
-    except (RetryError, TransportError, ConnectionError, Timeout) as error:
+    except (RetryError, TransportError, RequestException, DataCorruption) as error:
         raise TransientError(f"Cloud Storage does not answer for {uri}: {error}") from error
     except GoogleAuthError as error:
         raise AccessDeniedError(
