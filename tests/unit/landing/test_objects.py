@@ -6,6 +6,7 @@ import base64
 import gc
 import hashlib
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -160,7 +161,7 @@ def test_an_object_that_is_gone_says_what_to_do(landing: Landing, bucket: str) -
         landing.open(part)
 
     assert str(missing.value) == f"landing object {uri} is gone: clear the run from `extract`"
-    assert str(gone.value) == f"landing object {uri} is gone or changed: clear the run from `extract`"
+    assert str(gone.value) == str(missing.value)
 
 
 def test_a_changed_object_is_not_read(landing: Landing, client: storage.Client, bucket: str) -> None:
@@ -169,8 +170,41 @@ def test_a_changed_object_is_not_read(landing: Landing, client: storage.Client, 
     part = landing.stat(uri)
     client.bucket(bucket).blob("part").upload_from_string("other")
 
-    with pytest.raises(StaleError, match="is gone or changed"):
+    now = landing.stat(uri)
+    with pytest.raises(StaleError) as raised:
         landing.open(part)
+
+    assert str(raised.value) == (
+        f"landing object {uri} was changed: its manifest lists generation {part.generation} with 5 bytes and checksum"
+        f" {part.md5}, but it is generation {now.generation} with 5 bytes and checksum {now.md5} now. Nothing was"
+        " published; clear the run from `extract`"
+    )
+
+
+def test_an_object_written_again_is_another_one_even_with_the_same_content(
+    landing: Landing, client: storage.Client, bucket: str
+) -> None:
+    uri = f"gs://{bucket}/part"
+    landing.write_text(uri, "first")
+    part = landing.stat(uri)
+    landing.demand(part)
+    client.bucket(bucket).blob("part").upload_from_string("first")
+
+    with pytest.raises(
+        StaleError, match=f"{uri} was changed: its manifest lists generation {part.generation} "
+    ):
+        landing.demand(part)
+
+
+def test_objects_are_listed_with_when_they_were_made(landing: Landing, bucket: str) -> None:
+    before = datetime.now(UTC)
+    landing.write_text(f"gs://{bucket}/a/part", "x")
+    landing.write_text(f"gs://{bucket}/b/part", "x")
+
+    ((uri, made),) = landing.ages(f"gs://{bucket}/a")
+
+    assert uri == f"gs://{bucket}/a/part"
+    assert before - timedelta(seconds=1) < made < datetime.now(UTC) + timedelta(seconds=1)
 
 
 def test_a_checksum_that_the_manifest_does_not_list_is_refused(landing: Landing, bucket: str) -> None:
