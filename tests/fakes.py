@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import SimpleNamespace
 from typing import IO, Any
 
@@ -53,6 +54,7 @@ class FakeLanding:
     """Objects by address; every write creates, none overwrites."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
+    made: dict[str, datetime] = field(default_factory=dict)
 
     def put(
         self, uri: str, data: bytes, rows: int | None = None, source: PlannedObject | None = None
@@ -96,6 +98,21 @@ class FakeLanding:
         data = self.objects[uri]
         return Part(uri, 1, len(data), base64.b64encode(hashlib.md5(data).digest()).decode())
 
+    def demand(self, part: Part) -> None:
+        """Hold an object against what its manifest lists, as the real bucket does."""
+        if part.uri not in self.objects:
+            raise StaleError(f"landing object {part.uri} is gone: clear the run from `extract`")
+        if replace(self.stat(part.uri), rows=part.rows, source=part.source) != part:
+            raise StaleError(f"landing object {part.uri} was changed: clear the run from `extract`")
+
+    def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """List what is there; what has no moment of its own was made at noon."""
+        noon = datetime.fromisoformat(NOON)
+        yield from ((uri, self.made.get(uri, noon)) for uri in sorted(self.objects) if uri.startswith(prefix))
+
+    def delete(self, uri: str) -> None:
+        self.objects.pop(uri, None)
+
     def open(self, part: Part) -> IO[bytes]:
         if part.uri not in self.objects:
             raise StaleError(f"landing object {part.uri} is gone or changed: clear the run from `extract`")
@@ -133,7 +150,11 @@ class FakeWarehouse:
     def table(self, table_id: str) -> Any:
         if table_id not in self.tables:
             return None
-        return SimpleNamespace(schema=[SimpleNamespace(name=of.name) for of in self.tables[table_id]])
+        schema = [SimpleNamespace(name=of.name) for of in self.tables[table_id]]
+        return SimpleNamespace(schema=schema, num_rows=0, modified=NOON)
+
+    def drop(self, table_id: str) -> None:
+        self.tables.pop(table_id, None)
 
     def published_fields(self) -> tuple[Field, ...] | None:
         return self.tables.get(self.target.table_id)

@@ -125,6 +125,11 @@ class Manifest:
         return sum(part.size for part in self.parts)
 
     @property
+    def staging_tables(self) -> tuple[str, ...]:
+        """All staging tables of this load: of its rows, its quarantine and its keys."""
+        return tuple(filter(None, (self.staging_table, self.quarantine_table, self.keys_table)))
+
+    @property
     def checksum(self) -> str:
         """Fingerprint of the content of all listed objects, in order; empty when none is listed."""
         lists = (self.parts, self.quarantine, self.keys)

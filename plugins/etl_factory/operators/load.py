@@ -16,8 +16,9 @@ from etl_factory.landing.objects import split_uri
 from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
 from etl_factory.operators.handover import read_manifest, write_manifest
+from etl_factory.operators.loading import StagingLoad
+from etl_factory.operators.seals import seal
 from etl_factory.schema.types import Field
-from etl_factory.warehouse.client import Warehouse
 from etl_factory.warehouse.sql import QUARANTINE_COLUMNS
 
 
@@ -50,58 +51,62 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
 
     @airflow_errors
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Load the clean parts and the quarantined rows; return the manifest's address and the staging table."""
-        landing, warehouse = google.landing(self.resource), google.warehouse(self.resource)
-        manifest = read_manifest(context, self.resource, landing, "sanitize")
-        warehouse.ensure_datasets()
-        staged = manifest if manifest.staging_table else self._load_parts(manifest, warehouse)
-        done = self._load_keys(self._load_quarantine(staged, warehouse), warehouse)
+        """Load the clean parts, the quarantined rows and the keys; return the manifest's address and the staging table.
+
+        Raises StaleError when an object is not the one that `sanitize` listed, before the job or after it.
+        """
+        self.landing, self.warehouse = google.landing(self.resource), google.warehouse(self.resource)
+        manifest = read_manifest(context, self.resource, self.landing, "sanitize")
+        self.warehouse.ensure_datasets()
+        done = self._sealed(self._load_keys(self._load_quarantine(self._load_parts(manifest))))
         name = attempt("load", context["ti"].try_number)
         prefix = f"{self.resource.target.landing_prefix(done.plan.load_id)}/{name}"
-        return write_manifest(landing, prefix, done.then(step="load"), staging_table=done.staging_table)
+        return write_manifest(self.landing, prefix, done.then(step="load"), staging_table=done.staging_table)
 
-    def _load_parts(self, manifest: Manifest, warehouse: Warehouse) -> Manifest:
+    def _load_parts(self, manifest: Manifest) -> Manifest:
+        """Load the rows, unless they never left BigQuery."""
+        if manifest.staging_table:
+            return manifest
         table = self.resource.target.staging_id(manifest.plan.load_id, manifest.attempt)
         fields = tuple(Field.from_json(document) for document in manifest.fields)
-        self._load(warehouse, manifest, table, fields, manifest.parts)
+        self._load(manifest, table, fields, manifest.parts)
         return manifest.then(staging_table=table)
 
-    def _load_quarantine(self, manifest: Manifest, warehouse: Warehouse) -> Manifest:
+    def _load_quarantine(self, manifest: Manifest) -> Manifest:
         if not manifest.quarantine:
             return manifest
         table = f"{self.resource.target.staging_id(manifest.plan.load_id, manifest.attempt)}_quarantine"
         fields = tuple(Field(name, type_) for name, type_ in QUARANTINE_COLUMNS.items())
-        self._load(warehouse, manifest, table, fields, manifest.quarantine)
+        self._load(manifest, table, fields, manifest.quarantine)
         return manifest.then(quarantine_table=table)
 
-    def _load_keys(self, manifest: Manifest, warehouse: Warehouse) -> Manifest:
+    def _load_keys(self, manifest: Manifest) -> Manifest:
         """Load the source's keys, where deletes are looked for and they are not in BigQuery already."""
         if manifest.keys_table or not manifest.key_fields:
             return manifest
         table = f"{self.resource.target.staging_id(manifest.plan.load_id, manifest.attempt)}_keys"
         fields = tuple(Field.from_json(document) for document in manifest.key_fields)
-        self._load(warehouse, manifest, table, fields, manifest.keys)
+        self._load(manifest, table, fields, manifest.keys)
         return manifest.then(keys_table=table)
 
+    def _sealed(self, manifest: Manifest) -> Manifest:
+        """Seal the tables that were filled here; extract seals what it fills itself."""
+        filled = [table for table in manifest.staging_tables if table not in manifest.seals]
+        return manifest.then(seals=manifest.seals | seal(self.warehouse, filled))
+
     def _load(
-        self,
-        warehouse: Warehouse,
-        manifest: Manifest,
-        table: str,
-        fields: tuple[Field, ...],
-        parts: tuple[Part, ...],
+        self, manifest: Manifest, table: str, fields: tuple[Field, ...], parts: tuple[Part, ...]
     ) -> None:
         """Load `parts` into `table`, once; an empty list leaves an empty table."""
-        warehouse.create_staging(table, fields)
+        self.warehouse.create_staging(table, fields)
         if not parts:
             return
         labels = {"labels": self.resource.target.labels | {"etl_load_id": manifest.plan.load_id}}
         configuration = self._load_configuration(table, fields, parts) | labels
-        rows = sum(part.rows or 0 for part in parts)
-        warehouse.run_once(
+        name = f"{self.resource.dag_id}.{self.resource.name}"
+        StagingLoad(self.landing, self.warehouse, name, table, parts).run(
             f"{manifest.plan.load_id}_load_{digest(configuration)}",
             lambda job_id: self._insert_job(configuration, job_id),
-            lambda: warehouse.row_count(table) == rows,
         )
 
     def _insert_job(self, configuration: dict[str, Any], job_id: str) -> LoadJob:

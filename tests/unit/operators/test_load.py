@@ -6,21 +6,25 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from etl_factory.config.resource import Resource
-from etl_factory.landing.manifest import Manifest, Part, dumps, load_manifest
+from etl_factory.landing.manifest import Manifest, dumps, load_manifest
 from etl_factory.operators import google
 from etl_factory.operators.load import GCSToStagingOperator
 from etl_factory.schema.types import Field
 from etl_factory.warehouse.sql import QUARANTINE_COLUMNS
 from examples import Write
-from fakes import LOAD_ID, FakeLanding, FakeWarehouse, context_of, manifest_of, resource_of
+from fakes import LOAD_ID, NOON, FakeLanding, FakeWarehouse, context_of, manifest_of, resource_of
 
 STAGING = f"_staging__shop__orders__{LOAD_ID}_sanitize_1_00000000"
 FIELDS = (Field("id", "INT64"), Field("doc", "JSON"), Field("at", "TIMESTAMP", "REQUIRED"))
-PARTS = tuple(Part(f"gs://acme-landing/part-{n}.parquet", 1, 10, "md5", rows=5) for n in range(2))
-BAD = (Part("gs://acme-landing/quarantine-0.parquet", 1, 10, "md5", rows=1),)
+SANITIZED = FakeLanding()
+PARTS = tuple(SANITIZED.put_table(f"part-{n}", pa.table({"id": range(5)})) for n in range(2))
+BAD = (SANITIZED.put_table("quarantine-0", pa.table({"row": ["1"]})),)
+KEYS = (SANITIZED.put_table("keys-0", pa.table({"id": range(7)})),)
 URI = "gs://acme-landing/sanitize/manifest.json"
 
 
@@ -47,7 +51,7 @@ def resource(write: Write) -> Resource:
 
 @pytest.fixture
 def landing() -> FakeLanding:
-    return FakeLanding()
+    return FakeLanding(dict(SANITIZED.objects))
 
 
 @pytest.fixture
@@ -138,8 +142,8 @@ def test_two_tries_never_share_a_manifest(run: Any, resource: Resource, landing:
     assert first["manifest"] != again["manifest"]
     assert first["staging_table"] == again["staging_table"] == f"acme-analytics.raw_etl.{STAGING}"
     done = load_manifest(landing.read_text(first["manifest"]))
-    expected = sanitized(resource, step="load", staging_table=first["staging_table"])
-    assert done == expected
+    seals = {first["staging_table"]: f"0 rows, last modified {NOON}"}
+    assert done == sanitized(resource, step="load", staging_table=first["staging_table"], seals=seals)
 
 
 def test_bad_rows_are_loaded_beside(run: Any, resource: Resource, warehouse: FakeWarehouse) -> None:
@@ -151,7 +155,6 @@ def test_bad_rows_are_loaded_beside(run: Any, resource: Resource, warehouse: Fak
     assert {field.name: field.type for field in held} == QUARANTINE_COLUMNS
 
 
-KEYS = (Part("gs://acme-landing/keys-0.parquet", 1, 10, "md5", rows=7),)
 KEY_FIELDS = (Field("id", "INT64").to_json(),)
 
 
@@ -177,8 +180,9 @@ def test_a_source_without_any_row_has_an_empty_table_of_keys(
 
 
 def test_keys_that_are_in_bigquery_stay_where_they_are(
-    run: Any, resource: Resource, landing: FakeLanding
+    run: Any, resource: Resource, landing: FakeLanding, warehouse: FakeWarehouse
 ) -> None:
+    warehouse.tables["p.d.keys"] = FIELDS[:1]
     jobs, left = run(sanitized(resource, parts=(), key_fields=KEY_FIELDS, keys_table="p.d.keys"))
 
     assert jobs == []
@@ -195,22 +199,27 @@ def test_without_parts_an_empty_table_is_staged(
 
 
 def test_rows_that_are_staged_already_are_not_loaded(
-    run: Any, resource: Resource, warehouse: FakeWarehouse
+    run: Any, resource: Resource, landing: FakeLanding, warehouse: FakeWarehouse
 ) -> None:
-    jobs, left = run(sanitized(resource, parts=(), staging_table="acme-analytics.raw_etl._staging_x"))
+    table = "acme-analytics.raw_etl._staging_x"
+    warehouse.tables[table] = FIELDS
+    jobs, left = run(sanitized(resource, parts=(), staging_table=table, seals={table: "as extract left it"}))
 
-    assert (jobs, warehouse.tables) == ([], {})
-    assert left["staging_table"] == "acme-analytics.raw_etl._staging_x"
+    assert (jobs, list(warehouse.tables)) == ([], [table])
+    assert left["staging_table"] == table
+    assert load_manifest(landing.read_text(left["manifest"])).seals == {table: "as extract left it"}
 
 
-@pytest.mark.parametrize(("held", "done"), [(10, True), (9, False), (None, False)])
-def test_a_load_counts_only_with_all_its_rows(
-    run: Any, resource: Resource, warehouse: FakeWarehouse, held: int | None, done: bool
-) -> None:
-    asked: list[bool] = []
-    warehouse.row_count = lambda table: held  # type: ignore[method-assign]  # this fake's own answer
-    warehouse.run_once = lambda job_id, submit, is_done: asked.append(is_done())  # type: ignore[method-assign]  # as above
+def test_every_table_is_sealed(run: Any, resource: Resource, landing: FakeLanding) -> None:
+    _, left = run(sanitized(resource, quarantine=BAD, keys=KEYS, key_fields=KEY_FIELDS))
 
-    run(sanitized(resource))
+    done = load_manifest(landing.read_text(left["manifest"]))
+    assert len(done.staging_tables) == 3
+    assert done.seals == dict.fromkeys(done.staging_tables, f"0 rows, last modified {NOON}")
 
-    assert asked == [done]
+
+def test_what_sanitize_left_is_cleaned_up(run: Any, resource: Resource, landing: FakeLanding) -> None:
+    del landing.objects[PARTS[1].uri]
+
+    with pytest.raises(AirflowFailException, match=f"{PARTS[1].uri} is gone: clear the run from `extract`"):
+        run(sanitized(resource))
