@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from etl_factory.schema.types import Field
 from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 METADATA_TYPES = {"_etl_load_id": "STRING", "_etl_loaded_at": "TIMESTAMP", "_etl_source_uri": "STRING"}
 METADATA = tuple(METADATA_TYPES)
+DELETED_AT, SNAPSHOT_AT = "_etl_deleted_at", "_etl_snapshot_at"
+VALID_FROM, VALID_TO, IS_CURRENT = "_etl_valid_from", "_etl_valid_to", "_etl_is_current"
+# What a table has besides, by what config asks for: `deletes: mark`, and each kind of history.
+MARK_TYPES = {DELETED_AT: "TIMESTAMP"}
+HISTORY_TYPES: dict[str, dict[str, str]] = {
+    "none": {},
+    "snapshots": {SNAPSHOT_AT: "TIMESTAMP"},
+    "scd2": {VALID_FROM: "TIMESTAMP", VALID_TO: "TIMESTAMP", IS_CURRENT: "BOOL"},
+}
 QUARANTINE_COLUMNS = {
     "resource": "STRING", "load_id": "STRING", "file": "STRING", "record": "INT64", "line": "INT64",
     "column": "STRING", "value": "STRING", "reason": "STRING", "row": "STRING", "quarantined_at": "TIMESTAMP",
@@ -17,11 +26,14 @@ QUARANTINE_COLUMNS = {
 _PARTITIONS = {"TIMESTAMP": "TIMESTAMP_TRUNC({}, DAY)", "DATETIME": "DATETIME_TRUNC({}, DAY)", "DATE": "{}"}
 
 
-def ddl(table: str, operation: dict[str, object]) -> str:
-    """Render one schema change of the published table; every one may run twice."""
+def ddl(table: str, operation: dict[str, object], metadata: Mapping[str, str] = METADATA_TYPES) -> str:
+    """Render one schema change of the published table; every one may run twice.
+
+    `metadata` gives the types of all columns of ours; a table of dated snapshots is partitioned by their day.
+    """
     match operation["op"]:
         case "create":
-            return _create(table, operation)
+            return _create(table, operation, metadata)
         case "add":
             field = Field.from_json(operation["field"])  # type: ignore[arg-type]  # as contract wrote it
             return f"ALTER TABLE {identifier(table)} ADD COLUMN IF NOT EXISTS {identifier(field.name)} {field.ddl}"
@@ -33,13 +45,13 @@ def ddl(table: str, operation: dict[str, object]) -> str:
     raise ValueError(f"unknown schema change {operation['op']!r}")
 
 
-def _create(table: str, operation: dict[str, object]) -> str:
+def _create(table: str, operation: dict[str, object], metadata: Mapping[str, str]) -> str:
     fields = [Field.from_json(document) for document in operation["fields"]]  # type: ignore[attr-defined]  # a list
     columns = [f"{identifier(field.name)} {field.ddl}" for field in fields]
-    columns += [f"{identifier(name)} {type_}" for name, type_ in METADATA_TYPES.items()]
+    columns += [f"{identifier(name)} {type_}" for name, type_ in metadata.items()]
     shape = ""
-    if name := operation.get("partition_by"):
-        type_ = next(field.type for field in fields if field.name == name)
+    if name := SNAPSHOT_AT if SNAPSHOT_AT in metadata else operation.get("partition_by"):
+        type_ = ({field.name: field.type for field in fields} | {**metadata})[str(name)]
         shape += f"\nPARTITION BY {_PARTITIONS[type_].format(identifier(str(name)))}"
     if names := operation.get("cluster_by"):
         shape += f"\nCLUSTER BY {identifiers(*names)}"  # type: ignore[misc]  # a list
@@ -56,9 +68,9 @@ def _relax(table: str, name: str) -> str:
     )
 
 
-def metadata_columns(table: str) -> Iterable[str]:
-    """Add our columns to a table that was not made by us."""
-    for name, type_ in METADATA_TYPES.items():
+def metadata_columns(table: str, metadata: Mapping[str, str] = METADATA_TYPES) -> Iterable[str]:
+    """Add our columns to a table that was not made by us, or was made before config asked for them."""
+    for name, type_ in metadata.items():
         yield f"ALTER TABLE {identifier(table)} ADD COLUMN IF NOT EXISTS {identifier(name)} {type_}"
 
 

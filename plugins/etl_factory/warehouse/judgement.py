@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from etl_factory.warehouse.ddl import IS_CURRENT
 from etl_factory.warehouse.publication import Publication, StagedColumn
 from etl_factory.warehouse.quoting import identifier, text
 
@@ -18,6 +19,10 @@ UNBALANCED = "etl-factory: unbalanced"
 TWICE = (
     "etl-factory: the published table holds a primary key more than once. Delete all but one row of each key there,"
     " or run once with full_refresh"
+)
+TWICE_CURRENT = (
+    "etl-factory: the published table holds a primary key more than once among its current rows. Delete all but one"
+    " row of each key there, or publish the history into a new table with target_table"
 )
 FILES = "(SELECT uri, @modified[OFFSET(i)] AS modified FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f"
 
@@ -27,9 +32,15 @@ def check(condition: str, message: str) -> str:
     return f"ASSERT {condition} AS {text(message)}"
 
 
-def count(action: str) -> str:
-    """Return how many staged rows got `action`."""
-    return f"(SELECT COUNT(*) FROM _judged WHERE _etl_action = '{action}')"
+def count(*actions: str) -> str:
+    """Return how many staged rows got one of the actions."""
+    return f"(SELECT COUNT(*) FROM _judged WHERE {is_one_of(*actions)})"
+
+
+def is_one_of(*actions: str) -> str:
+    """Return the condition that a judged row got one of the actions."""
+    one, *more = (f"'{action}'" for action in actions)
+    return f"_etl_action IN ({', '.join((one, *more))})" if more else f"_etl_action = {one}"
 
 
 def content(alias: str, to: Publication) -> str:
@@ -49,6 +60,18 @@ def _comparable(alias: str, column: StagedColumn) -> str:
     return f"ST_ASTEXT({name})" if column.field.type == "GEOGRAPHY" else name
 
 
+def staged_expression(column: StagedColumn) -> str:
+    """Return the expression that turns a staged column (of `s`) into the published one."""
+    name, to = f"s.{identifier(column.name)}", column.field.type
+    if to == column.type:
+        return name
+    if to == "JSON":
+        return f"PARSE_JSON({name}, wide_number_mode=>'exact')"
+    if to == "GEOGRAPHY":
+        return f"ST_GEOGFROM({name})"
+    return f"TO_JSON_STRING({name})" if column.type in ("JSON", "RECORD") else f"CAST({name} AS {to})"
+
+
 def same_keys(to: Publication, one: str, other: str) -> str:
     """Return the condition that rows `one` and `other` have the same, whole key."""
     return " AND ".join(f"{one}.{identifier(key)} = {other}.{identifier(key)}" for key in to.keys)
@@ -56,7 +79,10 @@ def same_keys(to: Publication, one: str, other: str) -> str:
 
 def judged(to: Publication) -> Iterable[str]:
     """Fill `_judged` with the staged rows, each with its `_etl_action`."""
-    judge = {"merge": _merge, "append": _append, "append_files": _files, "replace": _replace}
+    judge = {
+        "merge": _merge, "append": _append, "append_files": _files, "replace": _replace, "snapshot": _replace,
+        "versions": _versions,
+    }  # fmt: skip
     yield from judge[to.strategy](to)
     yield check("(SELECT COUNT(*) FROM _judged) = @rows_staged", f"{UNBALANCED}, staged rows")
 
@@ -162,3 +188,19 @@ def _replace(to: Publication) -> Iterable[str]:
         "  WHEN r._etl_rank > 1 THEN 'superseded' ELSE 'inserted' END AS _etl_action\n"
         f"FROM (SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s) AS r"
     )
+
+
+def _versions(to: Publication) -> Iterable[str]:
+    """Compare each key's row with its current version."""
+    yield f"CREATE TEMP TABLE _ranked AS SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s"
+    yield (
+        "CREATE TEMP TABLE _judged AS SELECT s.*, CASE\n"
+        f"  WHEN {_lacks_key(to, 's')} THEN 'quarantined'\n"
+        "  WHEN s._etl_rank > 1 THEN 'superseded'\n"
+        f"  WHEN t.{identifier(to.keys[0])} IS NULL THEN 'inserted'\n"
+        f"  WHEN {content('s', to)} = {content('t', to)} THEN 'unchanged'\n"
+        "  ELSE 'updated' END AS _etl_action\n"
+        f"FROM _ranked AS s\nLEFT JOIN {identifier(to.table)} AS t"
+        f" ON s._etl_rank = 1 AND t.{IS_CURRENT} AND {same_keys(to, 's', 't')}"
+    )
+    yield check("(SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked)", TWICE_CURRENT)

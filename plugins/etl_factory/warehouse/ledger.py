@@ -36,6 +36,7 @@ COLUMNS = {
     "unchanged": "INT64",
     "superseded": "INT64",
     "deleted": "INT64",
+    "restored": "INT64",
     "quarantined": "INT64",
     "bytes": "INT64",
     "checksum": "STRING",
@@ -47,7 +48,7 @@ COLUMNS = {
     "object_modified": "TIMESTAMP",
     "rows": "INT64",
 }  # fmt: skip
-COUNTS = ("inserted", "updated", "unchanged", "superseded", "deleted", "quarantined")
+COUNTS = ("inserted", "updated", "unchanged", "superseded", "deleted", "restored", "quarantined")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ class Ledger:
         if (held := self.warehouse.table(self.table)) is not None:
             names = {field.name for field in held.schema}
             for column in (f"{identifier(name)} {COLUMNS[name]}" for name in COLUMNS if name not in names):
-                self.warehouse.query(f"ALTER TABLE {identifier(self.table)} ADD COLUMN IF NOT EXISTS {column}")
+                self.warehouse.query(
+                    f"ALTER TABLE {identifier(self.table)} ADD COLUMN IF NOT EXISTS {column}"
+                )
             return
         columns = ", ".join(f"CAST(NULL AS {type_}) AS {identifier(name)}" for name, type_ in COLUMNS.items())
         self.warehouse.query(
@@ -112,6 +115,11 @@ class Ledger:
             attempt=attempt,
         )
         return _load_row(rows[0]) if rows else None
+
+    def newest(self) -> datetime | None:
+        """Return when the newest snapshot that was ever published was read; None before the first."""
+        rows = self._rows("SELECT MAX(snapshot_at) AS snapshot_at FROM {} WHERE kind = 'load'")
+        return rows[0]["snapshot_at"] if rows else None
 
     def plan(self, load_id: str) -> Plan | None:
         """Rebuild the plan that a load was published from, for when its landing folder is gone."""

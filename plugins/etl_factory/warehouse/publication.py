@@ -7,7 +7,8 @@ from typing import Literal
 
 from etl_factory.schema.types import Field
 
-Strategy = Literal["merge", "append", "append_files", "replace"]
+Strategy = Literal["merge", "append", "append_files", "replace", "snapshot", "versions"]
+Deletes = Literal["ignore", "mark", "remove"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Publication:
 
     `keys` and `cursor` are published names; `window` is the SQL condition on the published cursor that
     bounds what an append compares with, empty for all. `is_file`: staging has `_etl_source_uri`, `_etl_record`.
+    `deletes` says what becomes of rows that are gone, and `keys_staging` is the table with all keys of the source;
+    where that is empty, nothing is known to be gone.
     `absent` names the published columns that the source has no longer: a row published now holds NULL there.
     """
 
@@ -41,8 +44,20 @@ class Publication:
     is_file: bool = False
     checks_shrink: bool = False
     absent: tuple[str, ...] = ()
+    deletes: Deletes = "ignore"
+    keys_staging: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Published column names."""
         return tuple(column.field.name for column in self.columns)
+
+    @property
+    def finds_deletes(self) -> bool:
+        """Whether published rows are compared with the source's keys."""
+        return self.strategy == "merge" and self.deletes != "ignore" and bool(self.keys_staging)
+
+    @property
+    def marks(self) -> bool:
+        """Whether a row that is gone is marked, and one that is there again loses its mark."""
+        return self.strategy == "merge" and self.deletes == "mark"

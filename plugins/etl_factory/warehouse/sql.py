@@ -15,15 +15,27 @@ Transactions: https://cloud.google.com/bigquery/docs/transactions
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from etl_factory.warehouse.ddl import METADATA, QUARANTINE_COLUMNS, create_quarantine, ddl, metadata_columns
-from etl_factory.warehouse.judgement import FILES, UNBALANCED, check, content, count, judged, same_keys
+from etl_factory.warehouse.deletes import TOO_MANY_DELETES, brake_before_ddl, deletes
+from etl_factory.warehouse.history import INSERTED, closed, latest, taken_in
+from etl_factory.warehouse.judgement import (
+    FILES,
+    UNBALANCED,
+    check,
+    content,
+    count,
+    is_one_of,
+    judged,
+    same_keys,
+    staged_expression,
+)
 from etl_factory.warehouse.publication import Publication, StagedColumn, Strategy
 from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 __all__ = [
-    "METADATA", "MOVED", "QUARANTINE_COLUMNS", "SHRUNK", "TOO_MANY_BAD", "UNBALANCED",
+    "METADATA", "MOVED", "QUARANTINE_COLUMNS", "SHRUNK", "TOO_MANY_BAD", "TOO_MANY_DELETES", "UNBALANCED",
     "Publication", "StagedColumn", "Strategy", "checks", "create_quarantine", "ddl", "metadata_columns", "script",
 ]  # fmt: skip
 MOVED = "etl-factory: head moved"
@@ -36,7 +48,7 @@ LOAD_COLUMNS = {
     "snapshot_at": "@snapshot_at", "published_at": "@loaded_at", "rows_read": "@rows_read",
     "rows_staged": "@rows_staged", "inserted": "COUNTIF(_etl_action = 'inserted')",
     "updated": "COUNTIF(_etl_action = 'updated')", "unchanged": "COUNTIF(_etl_action = 'unchanged')",
-    "superseded": "COUNTIF(_etl_action = 'superseded')", "deleted": "(SELECT n FROM _deleted)",
+    "superseded": "COUNTIF(_etl_action = 'superseded')", "deleted": "(SELECT n FROM _deleted)", "restored": "0",
     "quarantined": "COUNTIF(_etl_action = 'quarantined') + @rows_quarantined", "bytes": "@bytes",
     "checksum": "@checksum", "spec_digest": "@spec_digest", "schema_changes": "@schema_changes",
 }  # fmt: skip
@@ -48,16 +60,25 @@ FILE_COLUMNS = {
 }  # fmt: skip
 
 
+# Which published rows go before the new ones come.
+_REPLACED = {
+    "replace": "TRUE",
+    "snapshot": "_etl_load_id = @load_id",
+    "append_files": "_etl_source_uri IN UNNEST(@uris) AND _etl_source_uri NOT IN (SELECT uri FROM _stale)",
+}
+
+
 def script(to: Publication) -> str:
-    """Return the whole script; its parameters are named in `operators.publishing`."""
-    body = (*_head(to), *_staged(to), *judged(to), *_data(to), *_aside(to), *_ledger(to))
+    """Return the whole script; its parameters are named in `operators.parameters`."""
+    body = (*_head(to), *_staged(to), *taken_in(to), *judged(to), *_data(to), *_aside(to), *_ledger(to))
     return ";\n\n".join(("BEGIN TRANSACTION", *body, "COMMIT TRANSACTION")) + ";"
 
 
-def checks(to: Publication) -> str:
+def checks(to: Publication, held: Collection[str]) -> str:
     """Return what can be asserted before any DDL, which no transaction takes back; same messages and parameters.
 
-    The published table must exist. The transaction asserts all of it again, and more exactly.
+    The published table must exist, with the columns in `held`: what needs others is left to the transaction, which
+    asserts all of it again, and more exactly.
     """
     staging = f"FROM {identifier(to.staging)} AS s"
     names = {column.field.name: f"s.{identifier(column.name)}" for column in to.columns}
@@ -68,8 +89,10 @@ def checks(to: Publication) -> str:
         check(f"(SELECT COUNT(*) {staging}) = @rows_staged", f"{UNBALANCED}, staged rows"),
         check(f"(SELECT COUNTIF({lacks_key}) {staging}) + @rows_quarantined <= @most_bad", TOO_MANY_BAD),
     ]
-    if to.checks_shrink:
+    if to.checks_shrink and set(INSERTED.get(to.strategy, ())) <= set(held):
         asserted.append(check(f"(SELECT COUNT(*) {staging}) >= {_least(to)}", SHRUNK))
+    if to.finds_deletes and set(to.keys) <= set(held):
+        asserted.append(brake_before_ddl(to, held))
     return ";\n\n".join(asserted) + ";"
 
 
@@ -81,18 +104,6 @@ def _head(to: Publication) -> Iterable[str]:
         "WHERE kind = 'head' AND version = @expected"
     )
     yield check("@@row_count = 1", MOVED)
-
-
-def staged_expression(column: StagedColumn) -> str:
-    """Return the expression that turns a staged column (of `s`) into the published one."""
-    name, to = f"s.{identifier(column.name)}", column.field.type
-    if to == column.type:
-        return name
-    if to == "JSON":
-        return f"PARSE_JSON({name}, wide_number_mode=>'exact')"
-    if to == "GEOGRAPHY":
-        return f"ST_GEOGFROM({name})"
-    return f"TO_JSON_STRING({name})" if column.type in ("JSON", "RECORD") else f"CAST({name} AS {to})"
 
 
 def _staged(to: Publication) -> Iterable[str]:
@@ -109,7 +120,8 @@ def _staged(to: Publication) -> Iterable[str]:
 
 def _data(to: Publication) -> Iterable[str]:
     if to.checks_shrink:
-        yield check(f"{count('inserted')} >= {_least(to)}", SHRUNK)
+        kept = ("inserted", "updated", "unchanged") if to.strategy == "versions" else ("inserted",)
+        yield check(f"{count(*kept)} >= {_least(to)}", SHRUNK)
     if to.strategy == "merge":
         yield from _update(to)
     yield from _delete(to)
@@ -117,8 +129,8 @@ def _data(to: Publication) -> Iterable[str]:
 
 
 def _least(to: Publication) -> str:
-    """Return the fewest rows that may replace the table's; rounded, since 1 - 0.7 is a little more than 0.3."""
-    return f"ROUND(@least_ratio * (SELECT COUNT(*) FROM {identifier(to.table)}), 6)"
+    """Return the fewest rows that may follow those published; rounded, since 1 - 0.7 is a little more than 0.3."""
+    return f"ROUND(@least_ratio * {latest(to)}, 6)"
 
 
 def _update(to: Publication) -> Iterable[str]:
@@ -133,23 +145,30 @@ def _update(to: Publication) -> Iterable[str]:
 
 
 def _delete(to: Publication) -> Iterable[str]:
-    """Delete what is replaced, and keep the count; there is no CREATE OR REPLACE inside a transaction."""
-    replaced = {
-        "replace": "TRUE",
-        "append_files": "_etl_source_uri IN UNNEST(@uris) AND _etl_source_uri NOT IN (SELECT uri FROM _stale)",
-    }
-    if condition := replaced.get(to.strategy):
+    """Delete what is replaced, closed or gone, and keep the count; no transaction holds CREATE OR REPLACE."""
+    deleted = "SELECT 0 AS n"
+    if to.finds_deletes or to.marks:
+        yield from deletes(to)
+        deleted = "SELECT gone AS n FROM _gone" if to.finds_deletes else deleted
+    elif to.strategy == "versions":
+        yield from closed(to)
+        deleted = "SELECT @@row_count AS n"
+    elif condition := _REPLACED.get(to.strategy):
         yield f"DELETE FROM {identifier(to.table)} WHERE {condition}"
-    yield f"CREATE TEMP TABLE _deleted AS SELECT {'@@row_count' if condition else '0'} AS n"
+        deleted = "SELECT @@row_count AS n"
+    yield f"CREATE TEMP TABLE _deleted AS {deleted}"
 
 
 def _insert(to: Publication) -> Iterable[str]:
+    extra = INSERTED.get(to.strategy, {})
+    values = "".join(f", {value}" for value in extra.values())
+    actions = ("inserted", "updated") if to.strategy == "versions" else ("inserted",)
     yield (
-        f"INSERT INTO {identifier(to.table)} ({identifiers(*to.names, *METADATA)})\n"
-        f"SELECT {identifiers(*to.names)}, @load_id, @loaded_at, _etl_source_uri FROM _judged"
-        " WHERE _etl_action = 'inserted'"
+        f"INSERT INTO {identifier(to.table)} ({identifiers(*to.names, *METADATA, *extra)})\n"
+        f"SELECT {identifiers(*to.names)}, @load_id, @loaded_at, _etl_source_uri{values} FROM _judged"
+        f" WHERE {is_one_of(*actions)}"
     )
-    yield check(f"@@row_count = {count('inserted')}", f"{UNBALANCED}, inserted rows")
+    yield check(f"@@row_count = {count(*actions)}", f"{UNBALANCED}, inserted rows")
 
 
 def _aside(to: Publication) -> Iterable[str]:
@@ -175,7 +194,8 @@ def _aside(to: Publication) -> Iterable[str]:
 
 
 def _ledger(to: Publication) -> Iterable[str]:
-    yield f"{_into_ledger(to, LOAD_COLUMNS)}\nFROM _judged"
+    restored = {"restored": "(SELECT n FROM _restored)"} if to.marks else {}
+    yield f"{_into_ledger(to, LOAD_COLUMNS | restored)}\nFROM _judged"
     if to.is_file:
         yield f"{_into_ledger(to, FILE_COLUMNS)}\nFROM UNNEST(@uris) AS uri WITH OFFSET AS i"
 

@@ -19,8 +19,10 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.landing.manifest import FileTally, Manifest, Mode, Plan
+from etl_factory.operators.drafting import Draft
+from etl_factory.operators.parameters import most_bad
 from etl_factory.operators.publish import summary
-from etl_factory.operators.publishing import Publisher, most_bad
+from etl_factory.operators.publishing import Publisher
 from etl_factory.schema.types import Field
 from etl_factory.sources.specs import BadRows
 from etl_factory.warehouse import sql
@@ -34,7 +36,15 @@ ORDERS = "table: public.orders\nload: transactional\ncursor: updated_at\nbackfil
 TABLE = "acme-analytics.raw.shop__orders"
 STAGING = f"acme-analytics.raw_etl._staging__shop__orders__{LOAD_ID}_sanitize_1_00000000"
 FIELDS = (Field("id", "INT64"), Field("updated_at", "TIMESTAMP"))
-COUNTS = {"inserted": 3, "updated": 2, "unchanged": 1, "superseded": 0, "deleted": 0, "quarantined": 1}
+COUNTS = {
+    "inserted": 3,
+    "updated": 2,
+    "unchanged": 1,
+    "superseded": 0,
+    "deleted": 0,
+    "restored": 0,
+    "quarantined": 1,
+}
 ROW = {
     "load_id": LOAD_ID,
     "attempt": "sanitize-1",
@@ -126,15 +136,25 @@ STRATEGIES = [
     (f"{ORDERS}\nprimary_key: [id]", "postgres", "backfill", "merge"),
     (f"{ORDERS}\nprimary_key: [id]", "postgres", "full_refresh", "replace"),
     ("table: public.orders\nload: catalog", "postgres", "live", "replace"),
+    ("table: public.orders\nload: catalog\nhistory: snapshots", "postgres", "live", "snapshot"),
+    ("table: public.orders\nload: catalog\nhistory: snapshots", "postgres", "full_refresh", "snapshot"),
+    ("table: public.orders\nload: catalog\nhistory: scd2\nprimary_key: [id]", "postgres", "live", "versions"),
+    (
+        "table: public.orders\nload: catalog\nhistory: scd2\nprimary_key: [id]",
+        "postgres",
+        "full_refresh",
+        "versions",
+    ),
     (FILES.format("transactional"), "s3", "live", "append_files"),
     (FILES.format("transactional") + "\nprimary_key: [id]", "s3", "live", "merge"),
     (FILES.format("transactional"), "s3", "full_refresh", "replace"),
     (FILES.format("catalog"), "s3", "live", "replace"),
+    (FILES.format("catalog") + "\nhistory: snapshots", "s3", "live", "snapshot"),
 ]
 
 
 def publication(resource: Resource, manifest: Manifest) -> Publication:
-    return publisher(resource, manifest)._publication(None)
+    return Draft(resource, manifest).publication(())
 
 
 @pytest.mark.parametrize(("spec", "type_", "mode", "strategy"), STRATEGIES)
@@ -144,7 +164,7 @@ def test_strategy(write: Write, spec: str, type_: str, mode: str, strategy: str)
 
     assert made.strategy == strategy
     assert made.is_file == (type_ == "s3")
-    assert made.checks_shrink == ("load: catalog" in spec)
+    assert made.checks_shrink == ("load: catalog" in spec and mode != "full_refresh")
 
 
 def test_own_columns_of_staging_are_not_published(orders: Resource) -> None:
@@ -360,9 +380,10 @@ def test_a_table_that_is_gone_since_sanitize(orders: Resource) -> None:
 GONE = f"BigQuery: Not found: Table {STAGING.replace('.', ':', 1)} was not found in location EU"
 EXPLAINED: dict[str, tuple[Callable[[str], TerminalError], str, type[EtlFactoryError], str]] = {
     "head moved": (TerminalError, f"x {sql.MOVED} y", TransientError, "came first; this one will be retried"),
-    "unbalanced": (TerminalError, f"x {sql.UNBALANCED}, inserted rows", AccountingError, "rows do not add up"),
+    "unbalanced": (TerminalError, f"x {sql.UNBALANCED}, inserted rows", AccountingError,
+                   f"rows of staging table {STAGING} do not add"),
     "bad keys": (TerminalError, sql.TOO_MANY_BAD, QuarantineError, r"NULL primary key \(id\) for max_bad_rows"),
-    "staging gone": (NotFoundError, GONE, StaleError, f"staging table {STAGING} is gone: clear from `extract`"),
+    "staging gone": (NotFoundError, GONE, StaleError, f"staging table {STAGING} is gone: clear the run"),
     "anything else": (TerminalError, "BigQuery: no", TerminalError, "^BigQuery: no$"),
     "another table": (NotFoundError, "Not found: Table p:d.t", NotFoundError, "^Not found: Table p:d.t$"),
 }  # fmt: skip
@@ -450,9 +471,121 @@ def test_what_can_be_refused_is_refused_before_any_ddl(orders: Resource) -> None
 
 
 def test_a_column_that_has_left_the_source_holds_null_in_what_is_published_now(orders: Resource) -> None:
-    made, fake = ready(orders, staged(orders), heads=[])
-    fake.tables[orders.table_id] = (*fake.tables[orders.table_id], Field("left_long_ago", "STRING"))
+    held = ("id", "updated_at", "left_long_ago", "_etl_load_id", "_etl_deleted_at")
 
+    assert Draft(orders, staged(orders)).publication(held).absent == ("left_long_ago",)
+
+
+# Deletes
+
+KEYS = f"{STAGING}_keys"
+DELETES = f"{ORDERS}\nprimary_key: [id]\ndeletes: {{}}\nmax_deletes: 2.5%"
+
+
+@pytest.mark.parametrize(
+    ("newest", "finds"), [(None, True), (MORNING, True), (NOON, True), (LATER, False)], ids=str
+)
+def test_only_the_newest_snapshot_tells_what_is_gone(write: Write, newest: str | None, finds: bool) -> None:
+    resource = resource_of(write, DELETES.format("remove"))
+    made, fake = ready(resource, staged(resource, keys_table=KEYS))
+    made.ledger.newest = lambda: newest and datetime.fromisoformat(newest)  # type: ignore[method-assign]  # a fake
     made.run()
 
-    assert made._publication(made.warehouse.table(orders.table_id)).absent == ("left_long_ago",)
+    assert ("max_deletes" in fake.parameters) is finds
+    assert any(KEYS in statement for statement in fake.statements) is finds
+    assert fake.parameters.get("max_deletes", 0.025) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(("mode", "restores"), [("backfill", True), ("full_refresh", False)])
+def test_a_run_that_read_no_keys_takes_marks_off_at_most(write: Write, mode: str, restores: bool) -> None:
+    resource = resource_of(write, DELETES.format("mark"))
+    made = Draft(resource, staged(resource, plan=planned(mode))).publication(())
+
+    assert (made.finds_deletes, made.marks) == (False, restores)
+
+
+def test_what_is_gone_is_told_with_both_numbers_and_what_to_do(write: Write) -> None:
+    resource = resource_of(write, DELETES.format("mark"))
+    failure = TerminalError(f"BigQuery: {sql.TOO_MANY_DELETES}, 31 of 120; reason: invalidQuery")
+
+    with pytest.raises(TerminalError) as failed:
+        publisher(resource, staged(resource, keys_table=KEYS), failure=failure).run()
+    assert str(failed.value) == (
+        f"acme__shop.orders: 31 of the 120 rows in {TABLE} are gone at the source, more than max_deletes (2.5%)"
+        " allows. Nothing was published. If they really were deleted, raise max_deletes and clear the run from"
+        " `extract`; if not, look at the source"
+    )
+
+
+def test_a_run_that_read_nothing_leaves_the_watermark(write: Write) -> None:
+    resource = resource_of(write, DELETES.format("mark"))
+    nothing = Window("instant", END, datetime(2025, 6, 1, 6, tzinfo=UTC))
+    made, fake = ready(resource, staged(resource, plan=planned(window=nothing), keys_table=KEYS))
+    made.run()
+
+    assert fake.parameters["watermark"] is None
+
+
+# Columns of ours
+
+CATALOG = "table: public.orders\nload: catalog\nprimary_key: [id]\nhistory: {}"
+OWN = {
+    "mark": (DELETES.format("mark"), ("_etl_deleted_at",)),
+    "remove": (DELETES.format("remove"), ()),
+    "snapshots": (CATALOG.format("snapshots"), ("_etl_snapshot_at",)),
+    "scd2": (CATALOG.format("scd2"), ("_etl_valid_from", "_etl_valid_to", "_etl_is_current")),
+}
+
+
+@pytest.mark.parametrize(("spec", "own"), OWN.values(), ids=OWN)
+def test_a_table_gets_the_columns_that_config_asks_for(write: Write, spec: str, own: tuple[str, ...]) -> None:
+    resource = resource_of(write, spec)
+    made, fake = ready(resource, staged(resource))
+    made.run()
+    added = {s.split("`")[-2] for s in fake.statements if "ADD COLUMN IF NOT EXISTS" in s and TABLE in s}
+
+    assert added - set(sql.METADATA) == set(own)
+
+    made, fake = ready(resource, staged(resource, ddl=(CREATE,)))
+    made.run()
+    created = next(s for s in fake.statements if s.startswith(f"CREATE TABLE IF NOT EXISTS `{TABLE}`"))
+    assert all(f"`{name}` " in created for name in own)
+
+
+HISTORY = {"_etl_snapshot_at": "snapshots", "_etl_valid_from _etl_valid_to _etl_is_current": "scd2"}
+LOST = [(CATALOG.format(kind), columns) for kind in ("none", "snapshots", "scd2") for columns in HISTORY
+        if HISTORY[columns] != kind] + [(ORDERS, "_etl_snapshot_at")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "columns"), LOST)
+def test_a_history_is_neither_replaced_nor_mixed(write: Write, spec: str, columns: str) -> None:
+    resource = resource_of(write, spec)
+    held = (*FIELDS, *(Field(name, "STRING") for name in (*sql.METADATA, *columns.split())))
+    made = publisher(resource, staged(resource, ddl=(ADD,)), tables={TABLE: held})
+
+    with pytest.raises(
+        TerminalError, match=rf"holds a history \({HISTORY[columns]}\).* new table with target_table"
+    ):
+        made.run()
+    assert not any("ALTER" in s for s in made.warehouse.statements if TABLE in s)
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [("scd2", "superseded"), ("snapshots", "published")])
+def test_an_older_snapshot_is_left_out_of_versions_alone(write: Write, kind: str, outcome: str) -> None:
+    resource = resource_of(write, CATALOG.format(kind))
+    head = {"version": 1, "epoch": 0, "watermark": None, "snapshot_at": datetime.fromisoformat(LATER)}
+    made, _ = ready(resource, staged(resource, snapshot_at=NOON), heads=[head])
+
+    assert made.run()["outcome"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "held"),
+    [("scd2", "the current rows of "), ("snapshots", "the latest snapshot in "), ("none", "")],
+)
+def test_what_shrank_is_said_of_what_it_was_compared_with(write: Write, kind: str, held: str) -> None:
+    resource = resource_of(write, CATALOG.format(kind))
+    made = publisher(resource, staged(resource), failure=TerminalError(sql.SHRUNK))
+
+    with pytest.raises(TerminalError, match=f"7 rows, over 50% fewer than {held}{TABLE} holds"):
+        made.run()

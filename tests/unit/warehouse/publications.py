@@ -51,6 +51,16 @@ PUBLICATIONS = {
     ),
     "files_with_key": replace(BASE, strategy="merge", keys=("id",), is_file=True),
     "catalog": replace(BASE, strategy="replace", checks_shrink=True),
+    "transactional_with_deletes_removed": replace(
+        KEYED, keys=("id", "updated_at"), deletes="remove", keys_staging=f"{BASE.staging}_keys"
+    ),
+    "transactional_with_deletes_marked": replace(KEYED, deletes="mark", keys_staging=f"{BASE.staging}_keys"),
+    "backfill_with_deletes_marked": replace(KEYED, deletes="mark"),
+    "catalog_of_dated_snapshots": replace(BASE, strategy="snapshot", checks_shrink=True),
+    "catalog_of_versions": replace(BASE, strategy="versions", keys=("id",), checks_shrink=True),
+    "catalog_of_files_of_versions_full_refresh": replace(
+        BASE, strategy="versions", keys=("id",), is_file=True
+    ),
     "catalog_of_files_first_load": replace(BASE, strategy="replace", is_file=True),
     "staged_in_bigquery_under_other_names_and_types": replace(
         KEYED,

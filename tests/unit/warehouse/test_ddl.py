@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from etl_factory.schema.types import Field
-from etl_factory.warehouse.ddl import create_quarantine, ddl, metadata_columns
+from etl_factory.warehouse.ddl import (
+    HISTORY_TYPES,
+    MARK_TYPES,
+    METADATA_TYPES,
+    create_quarantine,
+    ddl,
+    metadata_columns,
+)
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "tables.sql"
 TABLE = "acme-analytics.raw.shop_db__orders"
@@ -25,6 +32,7 @@ SHAPES = [
     {"partition_by": "booked_at", "cluster_by": []},
     {"partition_by": "day"},
 ]
+KEPT = {kind: METADATA_TYPES | types for kind, types in {**HISTORY_TYPES, "mark": MARK_TYPES}.items()}
 CHANGES: list[dict[str, object]] = [
     {"op": "add", "field": Field("note", "STRING").to_json()},
     {"op": "add", "field": Field("tags", "STRING", "REPEATED").to_json()},
@@ -35,9 +43,13 @@ CHANGES: list[dict[str, object]] = [
 
 def test_snapshot() -> None:
     made = [ddl(TABLE, {"op": "create", "fields": FIELDS, **shape}) for shape in SHAPES]
+    made += [
+        ddl(TABLE, {"op": "create", "fields": FIELDS[:1], "partition_by": None}, own) for own in KEPT.values()
+    ]
     changed = [ddl(TABLE, change) for change in CHANGES]
     ours = [
         *metadata_columns(TABLE),
+        *metadata_columns(TABLE, KEPT["scd2"]),
         create_quarantine("acme-analytics.raw_etl._quarantine__shop_db__orders"),
     ]
     text = ";\n\n".join((*made, *changed, *ours)) + ";\n"

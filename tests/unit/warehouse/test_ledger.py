@@ -117,7 +117,15 @@ def test_a_load_is_found_by_its_attempt_and_absent_counts_are_zero() -> None:
         "ld_1",
         "load-1-0",
         "live",
-        {"inserted": 3, "updated": 2, "unchanged": 0, "superseded": 0, "deleted": 0, "quarantined": 0},
+        {
+            "inserted": 3,
+            "updated": 2,
+            "unchanged": 0,
+            "superseded": 0,
+            "deleted": 0,
+            "restored": 0,
+            "quarantined": 0,
+        },
         rows_read=5,
         rows_staged=5,
     )

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from publications import BASE, FIELDS, KEYED, PUBLICATIONS, staged
 
-from etl_factory.operators import publishing
+from etl_factory.operators import parameters
 from etl_factory.schema.types import Field
+from etl_factory.warehouse.ddl import MARK_TYPES
+from etl_factory.warehouse.history import INSERTED
 from etl_factory.warehouse.ledger import COLUMNS
 from etl_factory.warehouse.publication import Publication, StagedColumn
 from etl_factory.warehouse.sql import FILE_COLUMNS, LOAD_COLUMNS, checks, script
@@ -119,8 +121,9 @@ def test_rows_are_accounted_for(name: str) -> None:
         "ASSERT (SELECT COUNT(*) FROM _judged) = @rows_staged AS 'etl-factory: unbalanced, staged rows'"
         in asserted
     )
+    written = "IN ('inserted', 'updated')" if publication.strategy == "versions" else "= 'inserted'"
     assert after == (
-        "ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'inserted')"
+        f"ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action {written})"
         " AS 'etl-factory: unbalanced, inserted rows'"
     )
     assert any("etl-factory: too many bad rows" in part for part in asserted)
@@ -143,9 +146,9 @@ def test_no_reserved_word_stands_as_a_name(name: str) -> None:
 
 @EVERY
 def test_every_parameter_has_a_value(name: str) -> None:
-    """`operators.publishing` gives the values: each name must stand there."""
+    """`operators.parameters` gives the values: each name must stand there."""
     asked = set(re.findall(r"(?<!@)@([a-z_]+)", script(PUBLICATIONS[name])))
-    given = set(re.findall(r'"(\w+)"', Path(publishing.__file__).read_text()))
+    given = set(re.findall(r'"(\w+)"', Path(parameters.__file__).read_text()))
 
     assert asked - given == set()
 
@@ -163,7 +166,7 @@ def test_values_never_stand_in_the_script() -> None:
         for text in re.findall(r"'((?:\\.|[^'\\])*)'", script(PUBLICATIONS[name]))
     }
     known = {"head", "load", "file", "inserted", "updated", "unchanged", "superseded", "quarantined", "exact", "NULL",
-             "the primary key is NULL", "id", "id, updated_at", "2025-06-01 12:00:00+00:00"}  # fmt: skip
+             "", "the primary key is NULL", "id", "id, updated_at", "2025-06-01 12:00:00+00:00"}  # fmt: skip
 
     assert {text for text in literals - known if not text.startswith("etl-factory: ")} == set()
 
@@ -171,15 +174,22 @@ def test_values_never_stand_in_the_script() -> None:
 HOSTILE = "a`, (SELECT 1)) --\n'\\żółć 🍕\0\r"
 
 
-@pytest.mark.parametrize("strategy", ["merge", "append", "append_files", "replace"])
+@pytest.mark.parametrize("strategy", ["merge", "append", "append_files", "replace", "snapshot", "versions"])
 def test_hostile_names_stay_inside_their_quotes(strategy: str) -> None:
     plain = _renamed("a", strategy)
     hostile = _renamed(HOSTILE, strategy)
 
     assert bare(hostile) == bare(plain)
-    assert bare(_renamed(HOSTILE, strategy, checks)) == bare(_renamed("a", strategy, checks))
+    assert bare(_renamed(HOSTILE, strategy, all_checks)) == bare(_renamed("a", strategy, all_checks))
     assert "\0" not in hostile
     assert hostile.count("\n") == plain.count("\n")
+
+
+def all_checks(publication: Publication) -> str:
+    """Return what is checked before DDL of a table that has all columns already."""
+    return checks(
+        publication, (*publication.names, *MARK_TYPES, *INSERTED["snapshot"], *INSERTED["versions"])
+    )
 
 
 def _renamed(name: str, strategy: str, render: Callable[[Publication], str] = script) -> str:
@@ -197,6 +207,8 @@ def _renamed(name: str, strategy: str, render: Callable[[Publication], str] = sc
             cursor=name,
             is_file=strategy == "append_files",
             absent=(f"old {name}",),
+            deletes="mark",
+            keys_staging=f"p.k.{name}",
         )
     )
 
@@ -250,7 +262,7 @@ def test_an_updated_row_keeps_nothing_of_a_column_that_left() -> None:
 
 def test_what_is_checked_before_ddl_changes_nothing_and_asks_no_other_parameters() -> None:
     for publication in PUBLICATIONS.values():
-        sql = checks(publication)
+        sql = all_checks(publication)
 
         assert all(part.startswith("ASSERT (SELECT ") for part in sql.removesuffix(";").split(";\n\n"))
         assert set(re.findall(r"@(\w+)", sql)) <= set(re.findall(r"@(\w+)", script(publication)))
@@ -258,7 +270,7 @@ def test_what_is_checked_before_ddl_changes_nothing_and_asks_no_other_parameters
 
 
 def test_keys_are_checked_before_ddl_by_their_staged_names() -> None:
-    sql = checks(PUBLICATIONS["staged_in_bigquery_under_other_names_and_types"])
+    sql = all_checks(PUBLICATIONS["staged_in_bigquery_under_other_names_and_types"])
 
     assert "(SELECT COUNTIF(s.`Order No` IS NULL) FROM `" in sql
 
@@ -291,6 +303,73 @@ def test_nothing_is_deleted_by_window() -> None:
     assert {name for name, found in deletes.items() if found} == {
         name
         for name, publication in PUBLICATIONS.items()
-        if publication.strategy in ("replace", "append_files")
+        if publication.strategy in ("replace", "append_files", "snapshot") or publication.deletes == "remove"
     }
-    assert not any("updated_at" in part for found in deletes.values() for part in found)
+    assert not any(
+        re.search("updated_at` [<>]|@watermark", part) for found in deletes.values() for part in found
+    )
+
+
+def test_the_keys_are_cast_as_the_rows_are() -> None:
+    """Else no published key would equal them."""
+    columns = (
+        StagedColumn(Field("number", "STRING"), "Order No", "INT64"),
+        *staged(Field("part", "BIGNUMERIC")),
+    )
+    sql = script(
+        replace(
+            BASE,
+            strategy="merge",
+            columns=columns,
+            keys=("number", "part"),
+            deletes="remove",
+            keys_staging="p.k",
+        )
+    )
+    cast = "CAST(s.`Order No` AS STRING) AS `number`,{}CAST(s.`part` AS BIGNUMERIC) AS `part`"
+
+    assert f"_staged AS SELECT\n  {cast.format(chr(10) + '  ')}" in sql
+    assert f"_here AS SELECT DISTINCT {cast.format(' ')} FROM `p.k` AS s" in sql
+
+
+def test_the_brake_comes_before_anything_goes_and_tells_both_numbers() -> None:
+    brake = (
+        "ASSERT (SELECT IF(gone <= ROUND(@max_deletes * published, 6), TRUE,"
+        " ERROR(FORMAT('etl-factory: too many deletes, %d of %d', gone, published)))"
+    )
+    for name in ("transactional_with_deletes_marked", "transactional_with_deletes_removed"):
+        parts = statements(PUBLICATIONS[name])
+        held = next(i for i, part in enumerate(parts) if part.startswith(brake))
+        gone = next(i for i, part in enumerate(parts) if "NOT EXISTS (SELECT 1 FROM _here" in part)
+
+        assert held < gone
+        assert brake in all_checks(PUBLICATIONS[name])
+
+
+def test_a_brake_before_ddl_asks_only_for_columns_that_are_there() -> None:
+    marked, versions = PUBLICATIONS["transactional_with_deletes_marked"], PUBLICATIONS["catalog_of_versions"]
+
+    assert "_etl_deleted_at" not in checks(marked, marked.names)
+    assert "too many deletes" not in checks(marked, ("updated_at",))
+    assert "shrunk" not in checks(versions, versions.names)
+    assert "shrunk" in all_checks(versions)
+
+
+def test_without_the_sources_keys_nothing_is_known_to_be_gone() -> None:
+    sql = script(PUBLICATIONS["backfill_with_deletes_marked"])
+
+    assert "_gone" not in sql
+    assert "SET _etl_deleted_at = @loaded_at" not in sql
+    assert "SET _etl_deleted_at = NULL\nFROM _here AS h WHERE h.`id` = t.`id`" in sql
+
+
+def test_an_update_from_a_table_meets_each_row_once() -> None:
+    """BigQuery refuses an UPDATE that matches one row with two: so keys are distinct, and rows ranked."""
+    for publication in PUBLICATIONS.values():
+        sources = re.findall(r"UPDATE [^;]*\nFROM (\w+) AS \w WHERE ([^;]*)", script(publication))
+
+        assert all(
+            (name == "_here" and "_here AS SELECT DISTINCT" in script(publication))
+            or (name == "_judged" and "s._etl_action = 'updated'" in condition)
+            for name, condition in sources
+        )

@@ -63,7 +63,7 @@ FROM _judged AS j WHERE _etl_action = 'quarantined';
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') AS 'etl-factory: unbalanced, rows without a key';
 
-INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
+INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
 SELECT
   'load',
   @expected + 1,
@@ -84,6 +84,7 @@ SELECT
   COUNTIF(_etl_action = 'unchanged'),
   COUNTIF(_etl_action = 'superseded'),
   (SELECT n FROM _deleted),
+  0,
   COUNTIF(_etl_action = 'quarantined') + @rows_quarantined,
   @bytes,
   @checksum,

@@ -46,6 +46,40 @@ CREATE TABLE IF NOT EXISTS `acme-analytics.raw.shop_db__orders` (
 )
 PARTITION BY `day`;
 
+CREATE TABLE IF NOT EXISTS `acme-analytics.raw.shop_db__orders` (
+  `id` INT64,
+  `_etl_load_id` STRING,
+  `_etl_loaded_at` TIMESTAMP,
+  `_etl_source_uri` STRING
+);
+
+CREATE TABLE IF NOT EXISTS `acme-analytics.raw.shop_db__orders` (
+  `id` INT64,
+  `_etl_load_id` STRING,
+  `_etl_loaded_at` TIMESTAMP,
+  `_etl_source_uri` STRING,
+  `_etl_snapshot_at` TIMESTAMP
+)
+PARTITION BY TIMESTAMP_TRUNC(`_etl_snapshot_at`, DAY);
+
+CREATE TABLE IF NOT EXISTS `acme-analytics.raw.shop_db__orders` (
+  `id` INT64,
+  `_etl_load_id` STRING,
+  `_etl_loaded_at` TIMESTAMP,
+  `_etl_source_uri` STRING,
+  `_etl_valid_from` TIMESTAMP,
+  `_etl_valid_to` TIMESTAMP,
+  `_etl_is_current` BOOL
+);
+
+CREATE TABLE IF NOT EXISTS `acme-analytics.raw.shop_db__orders` (
+  `id` INT64,
+  `_etl_load_id` STRING,
+  `_etl_loaded_at` TIMESTAMP,
+  `_etl_source_uri` STRING,
+  `_etl_deleted_at` TIMESTAMP
+);
+
 ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `note` STRING;
 
 ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `tags` ARRAY<STRING>;
@@ -61,5 +95,17 @@ ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_
 ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_loaded_at` TIMESTAMP;
 
 ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_source_uri` STRING;
+
+ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_load_id` STRING;
+
+ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_loaded_at` TIMESTAMP;
+
+ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_source_uri` STRING;
+
+ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_valid_from` TIMESTAMP;
+
+ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_valid_to` TIMESTAMP;
+
+ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_is_current` BOOL;
 
 CREATE TABLE IF NOT EXISTS `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource` STRING, `load_id` STRING, `file` STRING, `record` INT64, `line` INT64, `column` STRING, `value` STRING, `reason` STRING, `row` STRING, `quarantined_at` TIMESTAMP);

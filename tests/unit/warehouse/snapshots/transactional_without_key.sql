@@ -46,7 +46,7 @@ DELETE FROM `acme-analytics.raw_etl._quarantine__shop_db__orders` WHERE load_id 
 
 ASSERT 0 >= @rows_quarantined AS 'etl-factory: unbalanced, quarantined rows';
 
-INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
+INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
 SELECT
   'load',
   @expected + 1,
@@ -67,6 +67,7 @@ SELECT
   COUNTIF(_etl_action = 'unchanged'),
   COUNTIF(_etl_action = 'superseded'),
   (SELECT n FROM _deleted),
+  0,
   COUNTIF(_etl_action = 'quarantined') + @rows_quarantined,
   @bytes,
   @checksum,

@@ -1,0 +1,100 @@
+BEGIN TRANSACTION;
+
+UPDATE `acme-analytics.raw_etl._loads__shop_db__orders` SET version = version + 1, epoch = @epoch, watermark = @watermark,
+  watermark_of = @watermark_of, snapshot_at = @snapshot_at, published_at = @loaded_at,
+  load_id = @load_id, attempt = @attempt
+WHERE kind = 'head' AND version = @expected;
+
+ASSERT @@row_count = 1 AS 'etl-factory: head moved';
+
+CREATE TEMP TABLE _staged AS SELECT
+  s.`id` AS `id`,
+  s.`updated_at` AS `updated_at`,
+  CAST(s.`price` AS BIGNUMERIC) AS `price`,
+  s.`weight` AS `weight`,
+  PARSE_JSON(s.`details`, wide_number_mode=>'exact') AS `details`,
+  ST_GEOGFROM(s.`shape`) AS `shape`,
+  s.`tags` AS `tags`,
+  CAST(NULL AS STRING) AS _etl_source_uri,
+  0 AS _etl_record,
+  CAST(NULL AS TIMESTAMP) AS _etl_modified
+FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc` AS s;
+
+UPDATE `acme-analytics.raw.shop_db__orders` AS t SET _etl_valid_from = COALESCE((SELECT MAX(l.snapshot_at) FROM `acme-analytics.raw_etl._loads__shop_db__orders` AS l
+  WHERE l.kind = 'load' AND l.load_id = t._etl_load_id), t._etl_loaded_at), _etl_is_current = TRUE
+WHERE t._etl_is_current IS NULL;
+
+CREATE TEMP TABLE _ranked AS SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s.`id` ORDER BY TO_JSON_STRING(STRUCT(s.`id` AS `id`, s.`updated_at` AS `updated_at`, s.`price` AS `price`, s.`weight` AS `weight`, IF(s.`details` IS NULL, NULL, TO_JSON_STRING(s.`details`)) AS `details`, ST_ASTEXT(s.`shape`) AS `shape`, s.`tags` AS `tags`)) DESC) AS _etl_rank FROM _staged AS s;
+
+CREATE TEMP TABLE _judged AS SELECT s.*, CASE
+  WHEN s.`id` IS NULL THEN 'quarantined'
+  WHEN s._etl_rank > 1 THEN 'superseded'
+  WHEN t.`id` IS NULL THEN 'inserted'
+  WHEN TO_JSON_STRING(STRUCT(s.`id` AS `id`, s.`updated_at` AS `updated_at`, s.`price` AS `price`, s.`weight` AS `weight`, IF(s.`details` IS NULL, NULL, TO_JSON_STRING(s.`details`)) AS `details`, ST_ASTEXT(s.`shape`) AS `shape`, s.`tags` AS `tags`)) = TO_JSON_STRING(STRUCT(t.`id` AS `id`, t.`updated_at` AS `updated_at`, t.`price` AS `price`, t.`weight` AS `weight`, IF(t.`details` IS NULL, NULL, TO_JSON_STRING(t.`details`)) AS `details`, ST_ASTEXT(t.`shape`) AS `shape`, t.`tags` AS `tags`)) THEN 'unchanged'
+  ELSE 'updated' END AS _etl_action
+FROM _ranked AS s
+LEFT JOIN `acme-analytics.raw.shop_db__orders` AS t ON s._etl_rank = 1 AND t._etl_is_current AND s.`id` = t.`id`;
+
+ASSERT (SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked) AS 'etl-factory: the published table holds a primary key more than once among its current rows. Delete all but one row of each key there, or publish the history into a new table with target_table';
+
+ASSERT (SELECT COUNT(*) FROM _judged) = @rows_staged AS 'etl-factory: unbalanced, staged rows';
+
+ASSERT (SELECT COUNT(*) FROM _judged WHERE _etl_action IN ('inserted', 'updated', 'unchanged')) >= ROUND(@least_ratio * (SELECT COUNT(*) FROM `acme-analytics.raw.shop_db__orders` WHERE _etl_is_current), 6) AS 'etl-factory: shrunk';
+
+UPDATE `acme-analytics.raw.shop_db__orders` AS t SET _etl_valid_to = @snapshot_at, _etl_is_current = FALSE
+FROM _judged AS s WHERE s._etl_action = 'updated' AND t._etl_is_current AND t.`id` = s.`id`;
+
+ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'updated') AS 'etl-factory: unbalanced, updated rows';
+
+UPDATE `acme-analytics.raw.shop_db__orders` AS t SET _etl_valid_to = @snapshot_at, _etl_is_current = FALSE
+WHERE t._etl_is_current AND NOT EXISTS (SELECT 1 FROM _judged AS s WHERE s._etl_rank = 1 AND t.`id` = s.`id`);
+
+CREATE TEMP TABLE _deleted AS SELECT @@row_count AS n;
+
+INSERT INTO `acme-analytics.raw.shop_db__orders` (`id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, `_etl_load_id`, `_etl_loaded_at`, `_etl_source_uri`, `_etl_valid_from`, `_etl_is_current`)
+SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, @load_id, @loaded_at, _etl_source_uri, @snapshot_at, TRUE FROM _judged WHERE _etl_action IN ('inserted', 'updated');
+
+ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action IN ('inserted', 'updated')) AS 'etl-factory: unbalanced, inserted rows';
+
+ASSERT (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') + @rows_quarantined <= @most_bad AS 'etl-factory: too many bad rows';
+
+DELETE FROM `acme-analytics.raw_etl._quarantine__shop_db__orders` WHERE load_id = @load_id;
+
+ASSERT 0 >= @rows_quarantined AS 'etl-factory: unbalanced, quarantined rows';
+
+INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `column`, `value`, `reason`, `row`, `quarantined_at`)
+SELECT @resource, @load_id, _etl_source_uri, _etl_record, CAST(NULL AS INT64), 'id', 'NULL', 'the primary key is NULL', TO_JSON_STRING(STRUCT(j.`id` AS `id`, j.`updated_at` AS `updated_at`, j.`price` AS `price`, j.`weight` AS `weight`, IF(j.`details` IS NULL, NULL, TO_JSON_STRING(j.`details`)) AS `details`, ST_ASTEXT(j.`shape`) AS `shape`, j.`tags` AS `tags`)), @loaded_at
+FROM _judged AS j WHERE _etl_action = 'quarantined';
+
+ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') AS 'etl-factory: unbalanced, rows without a key';
+
+INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
+SELECT
+  'load',
+  @expected + 1,
+  @epoch,
+  @watermark,
+  @watermark_of,
+  @load_id,
+  @attempt,
+  @run_id,
+  @mode,
+  @plan,
+  @snapshot_at,
+  @loaded_at,
+  @rows_read,
+  @rows_staged,
+  COUNTIF(_etl_action = 'inserted'),
+  COUNTIF(_etl_action = 'updated'),
+  COUNTIF(_etl_action = 'unchanged'),
+  COUNTIF(_etl_action = 'superseded'),
+  (SELECT n FROM _deleted),
+  0,
+  COUNTIF(_etl_action = 'quarantined') + @rows_quarantined,
+  @bytes,
+  @checksum,
+  @spec_digest,
+  @schema_changes
+FROM _judged;
+
+COMMIT TRANSACTION;
