@@ -1,17 +1,21 @@
 """Any source identifier becomes a legal BigQuery column name, by these rules in this order.
 
-    1. letters become their plain forms (NFKD), special ones are spelt out (ß ss, ø o, ł l, æ ae, œ oe, đ ð d,
-       þ th, ı i, µ u, € eur, % percent, # no, & and), accents and invisible marks go:
+    1. letters become their plain forms (NFKD), accents and invisible marks go, and what has no plain form is
+       spelt out: Latin (ß ss, ø o, ł l, æ ae, œ oe, đ ð d, þ th, ħ h, ŋ ng, ə e, ı i, µ u and the like),
+       Cyrillic (щ shch, ж zh, х kh, я ya and so on), signs (€ eur, % percent, # no, & and):
                                                                     Größe (m²)   grosse_m2
+                                                                    Цена, €      cena_eur
     2. lower case; every run of other than a-z, 0-9, _ becomes one _, line breaks included; at both ends it goes
                                                                     Order No.    order_no
     3. nothing left: `column_` and a hash of the original           ???          column_a03b221c
+                                                                    価格         column_855e4ca0
     4. a leading digit gets a _ before it                           2024         _2024
     5. a reserved beginning gets `x` before it                      _TABLE_id    x_table_id
     6. over 300 characters: cut, with a hash of the original at the end
 
-A name depends on nothing but its original, so it is the same for ever. Leading underscores are kept, since
-databases use them. Two originals with one name are refused by `name_columns`, which says how to rename.
+A name depends on nothing but its original, so it is the same for ever; it is its own name too. Leading
+underscores are kept, since databases use them. Two originals with one name, whatever their case, are refused by
+`name_columns`, which says how to rename.
 Rules: https://cloud.google.com/bigquery/docs/schemas#column_names
 """
 
@@ -33,19 +37,25 @@ RESERVED = (
 LEGAL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 _UNSEEN = ("Mn", "Me", "Cf")
 # NFKD turns the micro sign into a Greek mu, so that only the latter is here.
-_SPELT = str.maketrans(
-    {
-        "ß": "ss", "ẞ": "ss", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe",
-        "đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "þ": "th", "Þ": "th", "ı": "i", "μ": "u",
-        "€": " eur ", "%": " percent ", "#": " no ", "&": " and ",
-    }
-)  # fmt: skip
+_LATIN = {
+    "ß": "ss", "ø": "o", "ł": "l", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ŧ": "t", "ŋ": "ng",
+    "ə": "e", "ɛ": "e", "ɔ": "o", "ɓ": "b", "ɗ": "d", "ƒ": "f", "ƙ": "k", "ƴ": "y", "ı": "i", "μ": "u",
+}  # fmt: skip
+# Letter by letter, as most passports and addresses do; й, ё and ї lose their marks before.
+_CYRILLIC = {
+    "а": "a", "б": "b", "в": "v", "г": "g", "ґ": "g", "д": "d", "ђ": "dj", "е": "e", "є": "ye", "ж": "zh", "з": "z",
+    "и": "i", "і": "i", "ј": "j", "к": "k", "л": "l", "љ": "lj", "м": "m", "н": "n", "њ": "nj", "о": "o", "п": "p",
+    "р": "r", "с": "s", "т": "t", "ћ": "c", "у": "u", "ф": "f", "х": "kh", "ц": "c", "ч": "ch", "џ": "dz", "ш": "sh",
+    "щ": "shch", "ъ": "", "ы": "y", "ь": "", "э": "e", "ю": "yu", "я": "ya",
+}  # fmt: skip
+_SIGNS = {"€": " eur ", "%": " percent ", "#": " no ", "&": " and "}
+_SPELT = str.maketrans(_LATIN | _CYRILLIC | _SIGNS)
 
 
 def column_name(original: str) -> str:
     """Return the BigQuery column name of a source's column."""
-    spelt = unicodedata.normalize("NFKD", original).translate(_SPELT)
-    plain = "".join(letter for letter in spelt if unicodedata.category(letter) not in _UNSEEN).lower()
+    spelt = unicodedata.normalize("NFKD", original).lower().translate(_SPELT)
+    plain = "".join(letter for letter in spelt if unicodedata.category(letter) not in _UNSEEN)
     name = _trim(re.sub(r"[^a-z0-9_]+", "_", plain), original)
     if not name.strip("_"):
         return f"column_{_tag(original)}"
