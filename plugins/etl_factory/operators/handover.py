@@ -14,15 +14,12 @@ from etl_factory.landing.objects import Landing
 def read_manifest(context: Mapping[str, Any], resource: Resource, landing: Landing, step: str) -> Manifest:
     """Return the manifest that the sibling task `step` wrote.
 
-    Raises StaleError when it is gone, or was made from another configuration than today's.
+    Raises StaleError when it is gone, was changed, or was made from another configuration than today's.
     """
-    left = context["ti"].xcom_pull(task_ids=f"{resource.name}.{step}")
-    name = f"{resource.dag_id}.{resource.name}"
-    if not left:
-        raise StaleError(f"{name}: task {step} left no manifest: clear the run from `extract`")
-    text = landing.read_text(left["manifest"])
+    name, uri = f"{resource.dag_id}.{resource.name}", manifest_uri(context, resource, step)
+    text = landing.read_text(uri)
     if text is None:
-        raise StaleError(f"{name}: manifest {left['manifest']} is gone: clear the run from `extract`")
+        raise StaleError(f"{name}: manifest {uri} is gone: clear the run from `extract`")
     manifest = load_manifest(text)
     if manifest.spec_digest != resource.spec_digest:
         raise StaleError(
@@ -30,6 +27,15 @@ def read_manifest(context: Mapping[str, Any], resource: Resource, landing: Landi
             f" {resource.spec_digest}): clear the run from `extract`"
         )
     return manifest
+
+
+def manifest_uri(context: Mapping[str, Any], resource: Resource, step: str) -> str:
+    """Return where the sibling task `step` wrote its manifest; raises StaleError when it left none."""
+    left = context["ti"].xcom_pull(task_ids=f"{resource.name}.{step}")
+    if not left:
+        name = f"{resource.dag_id}.{resource.name}"
+        raise StaleError(f"{name}: task {step} left no manifest: clear the run from `extract`")
+    return str(left["manifest"])
 
 
 def write_manifest(landing: Landing, prefix: str, manifest: Manifest, **counts: Any) -> dict[str, Any]:

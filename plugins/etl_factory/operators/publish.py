@@ -1,16 +1,21 @@
-"""The publish task: data and ledger in one BigQuery transaction."""
+"""The publish task: data and ledger in one BigQuery transaction, and then what the load has left is removed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import BaseOperator
 
 from etl_factory.config.resource import Resource
+from etl_factory.errors import NothingToLoad
+from etl_factory.landing.manifest import Manifest
 from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
-from etl_factory.operators.handover import read_manifest
+from etl_factory.operators.cleanup import Cleanup
+from etl_factory.operators.handover import manifest_uri, read_manifest
+from etl_factory.warehouse.client import STAGING_DAYS
 
 
 class PublishOperator(BaseOperator):
@@ -28,14 +33,35 @@ class PublishOperator(BaseOperator):
 
     @airflow_errors
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Publish; return this resource's part of the run report."""
+        """Publish; return this resource's part of the run report.
+
+        Raises NothingToLoad for a run with a row limit: its rows are looked at where they are staged.
+        """
         from etl_factory.operators.publishing import Publisher
 
-        manifest = read_manifest(context, self.resource, google.landing(self.resource), "load")
-        run_id = context["dag_run"].run_id
-        report = Publisher(self.resource, google.warehouse(self.resource), manifest, run_id).run()
+        landing, warehouse = google.landing(self.resource), google.warehouse(self.resource)
+        manifest = read_manifest(context, self.resource, landing, "load")
+        if manifest.plan.row_limit is not None:
+            raise NothingToLoad(sample(self.resource, manifest))
+        publisher = Publisher(self.resource, warehouse, manifest, context["dag_run"].run_id)
+        report = publisher.run()
         self.log.info("%s", summary(report))
+        cleanup = Cleanup(self.resource, landing, warehouse)
+        cleanup.remove_load(manifest, manifest_uri(context, self.resource, "load"))
+        cleanup.sweep(publisher.before, datetime.now(UTC))
         return report
+
+
+def sample(resource: Resource, manifest: Manifest) -> str:
+    """Say where the rows of a run with a row limit are."""
+    rows, limit = manifest.rows_staged, manifest.plan.row_limit
+    held = f"{rows} rows are in {manifest.staging_table}"
+    if manifest.quarantine_table:
+        held += f" and {manifest.rows_quarantined} bad rows in {manifest.quarantine_table}"
+    return (
+        f"{resource.dag_id}.{resource.name}: this run has a row_limit of {limit}, so nothing was published. {held},"
+        f" for {STAGING_DAYS} days"
+    )
 
 
 def summary(report: Mapping[str, Any]) -> str:
