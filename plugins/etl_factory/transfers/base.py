@@ -29,6 +29,7 @@ from etl_factory.sources.base import (
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
 from etl_factory.transfers.planning import plan_objects, plan_window
 from etl_factory.transfers.request import RunRequest, read_request
+from etl_factory.transfers.sampling import first_objects, first_rows
 from etl_factory.warehouse.ledger import Ledger
 from etl_factory.windows import Window
 
@@ -43,6 +44,8 @@ class Extraction:
     def __init__(self, context: Mapping[str, Any], resource: Resource) -> None:
         self.resource = resource
         self.request: RunRequest = read_request(context, resource)
+        if not self.request.is_wanted:
+            self.skip("not asked for in this run")
         self.landing = google.landing(resource)
         self.warehouse = google.warehouse(resource)
         self.ledger = Ledger(self.warehouse)
@@ -64,6 +67,7 @@ class Extraction:
         draft = Plan(
             self.request.load_id, self.request.mode, self.head.epoch, self.head.watermark,
             reads=self.resource.reads_digest, planned_at=datetime.now(UTC).isoformat(),
+            row_limit=self.request.row_limit,
         )  # fmt: skip
         plan = make(draft)
         if plan is None or anew or self.landing.write_text(self._plan_uri(), dumps(plan)):
@@ -71,7 +75,11 @@ class Extraction:
         return self._stored()
 
     def _current(self, plan: Plan) -> Plan:
-        """Let a full refresh that runs again start from where the ledger stands now: it replaces that."""
+        """Let a full refresh that runs again start from where the ledger stands now: it replaces that.
+
+        A plan keeps its row limit; a limit that was asked for later counts for this try.
+        """
+        plan = replace(plan, row_limit=plan.row_limit or self.request.row_limit)
         if plan.mode != "full_refresh":
             return plan
         return replace(plan, epoch=self.head.epoch, watermark=self.head.watermark)
@@ -125,11 +133,12 @@ def extract_table(context: Mapping[str, Any], resource: Resource, source: TableS
     run = Extraction(context, resource)
     with source.snapshot(selection(resource)) as snapshot:
         plan = plan_table(run, snapshot)
-        count = snapshot.count(plan.window)
+        rows_read = first_rows(snapshot, plan.row_limit)
+        count = rows_read.count(plan.window)
         if count == 0 and resource.spec.is_incremental and plan.mode != "full_refresh":
             run.skip(f"no rows in {plan.window} at {resource.conn_id}")
         log.info("reading %d rows of %s, window %s", count, resource.name, plan.window or "whole table")
-        parts = _write_parts(run, snapshot, plan.window)
+        parts = _write_parts(run, rows_read, plan.window)
     rows = sum(part.rows or 0 for part in parts)
     if rows != count:
         raise AccountingError(
@@ -245,7 +254,7 @@ def _plan_files(run: Extraction, source: FileSource, draft: Plan) -> Plan | None
         start, end = run.request.instants()
         listed = (item for item in listed if start <= item.modified < end)
     objects = plan_objects(listed, loaded, draft.mode, files=files)
-    return draft.with_objects(objects) if objects else None
+    return draft.with_objects(first_objects(objects, draft.row_limit)) if objects else None
 
 
 def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -> Part | None:

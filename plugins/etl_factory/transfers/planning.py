@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # A publish carries each object's tally in its request, which BigQuery takes up to 10 MB of.
 MOST_OBJECTS = 5_000
+# Where a window over an integer ends that has no value yet: all values to come lie behind it.
+LEAST_INTEGER = -(2**63) + 1
 # Re-read so far back when the config sets no lag: late commits arrive out of cursor order. So do those of
 # a sequence, whose values are given out long before the commit; a thousand rows cost nothing.
 DEFAULT_LAG: dict[CursorKind, timedelta | int] = {
@@ -36,11 +38,13 @@ DEFAULT_LAG: dict[CursorKind, timedelta | int] = {
     "integer": 1_000,
 }
 
+NUMBERS = "numbers, for example by `etl-factory backfill` with --from 1 --to 1000 --step 100"
+
 
 def plan_window(
     spec: TransactionalTable, request: RunRequest, watermark: str | None, snapshot: WindowBasis
-) -> Window | None:
-    """Return the window that this run reads; None when an integer cursor has no value yet.
+) -> Window:
+    """Return the window that this run reads.
 
     Raises ConfigError when the cursor's kind needs a setting that the spec lacks or contradicts,
     TerminalError when a backfill's bounds, or the watermark, are not of the cursor's kind.
@@ -48,21 +52,30 @@ def plan_window(
     kind = snapshot.cursor_kind()
     lag = checked_lag(spec, kind)
     if request.mode == "backfill":
-        return Window(kind, _asked(kind, request.start, spec), _asked(kind, request.end, spec))
+        start, end = (_asked(kind, text, spec, request.timezone) for text in (request.start, request.end))
+        return Window(kind, start, end)
     end = _live_end(kind, spec, request, snapshot)
-    if end is None:
-        return None
+    beginning = _beginning(kind, spec, request.timezone)
     if request.mode == "live" and watermark is not None:
-        return Window(kind, _resumed(kind, spec, _decoded(kind, watermark, spec), lag), end)
-    return Window(kind, _beginning(kind, spec), end)
+        start = _resumed(spec, _decoded(kind, watermark, spec), lag, beginning)
+        return Window(kind, _with_room(start, end), end)
+    return Window(kind, beginning, end)
+
+
+def _with_room(start: CursorValue, end: CursorValue) -> CursorValue:
+    """Read an integer's last unit again where nothing is new: only a window with room reads the NULLs too.
+
+    A window of time needs no such help, since the next run's is wider.
+    """
+    return min(start, end - 1) if isinstance(start, int) and isinstance(end, int) else start
 
 
 def _live_end(
     kind: CursorKind, spec: TransactionalTable, request: RunRequest, snapshot: WindowBasis
-) -> CursorValue | None:
+) -> CursorValue:
     if kind == "integer":
         greatest = snapshot.greatest()
-        return None if greatest is None else greatest + 1
+        return LEAST_INTEGER if greatest is None else greatest + 1
     end = min(request.run_after, snapshot.settled)
     if end < min(request.run_after, snapshot.now):
         log.info("the window ends at %s: a transaction that began then still runs, and may write rows", end)
@@ -70,10 +83,10 @@ def _live_end(
 
 
 def _resumed(
-    kind: CursorKind, spec: TransactionalTable, watermark: CursorValue, lag: timedelta | int
+    spec: TransactionalTable, watermark: CursorValue, lag: timedelta | int, beginning: CursorValue | None
 ) -> CursorValue:
     """Step back by the lag, but not to before `backfill_from`: what lies there was never asked for."""
-    start, beginning = resume_at(watermark, lag, spec.cursor_timezone), _beginning(kind, spec)
+    start = resume_at(watermark, lag, spec.cursor_timezone)
     if beginning is None or later(beginning, watermark) != watermark:
         return start
     return later(start, beginning)
@@ -113,21 +126,22 @@ def _default_lag(kind: CursorKind, least: timedelta) -> timedelta | int:
     return lag if isinstance(lag, int) else max(lag, least)
 
 
-def _asked(kind: CursorKind, text: str | None, spec: TransactionalTable) -> CursorValue:
+def _asked(kind: CursorKind, text: str | None, spec: TransactionalTable, timezone: str) -> CursorValue:
     try:
-        return _bound(kind, text or "", spec.cursor_timezone)
+        return _bound(kind, text or "", timezone if kind == "instant" else spec.cursor_timezone)
     except (ValueError, OverflowError) as error:
         raise TerminalError(
             f"{text!r} cannot bound cursor {spec.cursor!r}, which is of kind {kind}: give start and end as"
-            f" {'numbers' if kind == 'integer' else 'dates or times'}"
+            f" {NUMBERS if kind == 'integer' else 'dates or times'}"
         ) from error
 
 
-def _beginning(kind: CursorKind, spec: TransactionalTable) -> CursorValue | None:
+def _beginning(kind: CursorKind, spec: TransactionalTable, timezone: str) -> CursorValue | None:
     if spec.backfill_from is None:
         return None
     try:
-        return _bound(kind, str(spec.backfill_from), spec.cursor_timezone)
+        text = str(spec.backfill_from)
+        return _bound(kind, text, timezone if kind == "instant" else spec.cursor_timezone)
     except (ValueError, OverflowError) as error:
         raise ConfigError(
             f"cursor {spec.cursor!r} is of kind {kind}: backfill_from must be"
@@ -138,13 +152,13 @@ def _beginning(kind: CursorKind, spec: TransactionalTable) -> CursorValue | None
 def _bound(kind: CursorKind, text: str, zone: str | None) -> CursorValue:
     """Read a bound that a person wrote: a date alone means its first moment.
 
-    A time without a zone is UTC for an instant cursor, and the cursor's own local time for the others.
+    Without an offset it is on the clock of `zone`: the tenant's for an instant cursor, else the cursor's own.
     """
     if kind == "integer":
         return int(text)
     moment = datetime.fromisoformat(text)
     if kind == "instant":
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone or "UTC"))).astimezone(UTC)
     if moment.tzinfo and zone:
         moment = moment.astimezone(ZoneInfo(zone))
     return moment.date() if kind == "date" else moment.replace(tzinfo=None)
