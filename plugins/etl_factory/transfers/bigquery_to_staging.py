@@ -22,6 +22,7 @@ from etl_factory.identity import digest
 from etl_factory.landing.manifest import Plan
 from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
+from etl_factory.operators.seals import seal
 from etl_factory.schema.types import Field
 from etl_factory.sources._sql import choose_columns
 from etl_factory.sources.base import Selection, WindowBasis
@@ -72,7 +73,7 @@ class BigQueryToStagingOperator(BigQueryInsertJobOperator):
                 " Nothing was published; clear the run from `extract`"
             )
         fields = tuple(field.to_json() for field in snapshot.fields)
-        manifest = run.manifest(plan, snapshot.now)
+        manifest = run.manifest(plan, snapshot.now).then(seals=seal(reader, (table,)))
         return run.finish(manifest.then(staging_table=table, rows_read=staged or 0, fields=fields))
 
     @property
