@@ -86,8 +86,8 @@ def _demand_known(conf: Mapping[str, Any]) -> None:
     for key in conf:
         if key not in KEYS:
             raise TerminalError(
-                f"this run's configuration has a key {key!r} that nothing reads{nearest(key, KEYS)}. The keys are"
-                f" {', '.join(KEYS)}. Nothing was read; trigger it anew"
+                f"nothing reads the key {key!r} of this run's configuration, whose keys are {', '.join(KEYS)}. Nothing"
+                f" was loaded; trigger another run{nearest(key, KEYS)}"
             )
 
 
@@ -138,7 +138,7 @@ def _is_wanted(asked: Any, name: str, context: Mapping[str, Any]) -> bool:
         return True
     if not isinstance(asked, list):
         raise TerminalError(f"resources of this run is {asked!r}: give a list, such as [{name}]")
-    known = {task_id.partition(".")[0]: None for task_id in context["dag"].task_ids}
+    known = list(dict.fromkeys(task_id.partition(".")[0] for task_id in context["dag"].task_ids))
     for other in asked:
         if other not in known:
             raise TerminalError(f"resources of this run: {one_of(other, known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -248,13 +249,23 @@ def test_a_backfill_reads_just_what_it_was_asked_whatever_the_watermark_and_lag(
     assert planned == window
 
 
+def test_a_day_of_an_instant_is_the_tenants_own_day() -> None:
+    in_warsaw = replace(request("backfill", "2025-03-30", "2025-03-31"), timezone=WARSAW)
+    first = replace(request(), timezone=WARSAW)
+    day = (datetime(2025, 3, 29, 23, tzinfo=UTC), datetime(2025, 3, 30, 22, tzinfo=UTC))
+
+    assert plan_window(spec(), in_warsaw, None, Basis("instant")) == Window("instant", *day)
+    assert plan_window(spec(backfill_from=date(2025, 3, 30)), first, None, Basis("instant")).start == day[0]
+
+
 @pytest.mark.parametrize(
     ("kind", "start", "message"),
     [
         (
             "integer",
             "2025-01-01",
-            "'2025-01-01' cannot bound cursor 'seen', which is of kind integer: give start and end as numbers",
+            "'2025-01-01' cannot bound cursor 'seen', which is of kind integer: give start and end as numbers, for"
+            " example by `etl-factory backfill` with --from 1 --to 1000 --step 100",
         ),
         (
             "date",
