@@ -247,6 +247,6 @@ def _explained(uri: str, error: Any) -> EtlFactoryError:
         )
     if error.code == 412:
         return StaleError(f"{uri} exists already: another process uses this attempt's name")
-    if error.code in (408, 429) or (error.code or 500) >= 500:
+    if error.code in (408, 429) or not 400 <= (error.code or 500) < 500:  # below 400: an answer that is none
         return TransientError(f"Cloud Storage is not available for {uri} at the moment: {error.message}")
     return TerminalError(f"Cloud Storage refused {uri}: {error.message}")

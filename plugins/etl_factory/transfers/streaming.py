@@ -9,6 +9,7 @@ from contextlib import closing
 
 from etl_factory.errors import StaleError, TransientError
 from etl_factory.landing.objects import Landing, landing_errors
+from etl_factory.landing.patience import patience
 from etl_factory.sources._stores import BLOCK_BYTES
 from etl_factory.sources.base import FileSource, SourceObject
 
@@ -51,7 +52,7 @@ def _send(source: FileSource, source_object: SourceObject, uri: str, landing: La
 def exists(landing: Landing, uri: str) -> bool:
     """Tell whether a landing object exists."""
     with landing_errors(uri):
-        return bool(landing.blob(uri).exists())
+        return bool(landing.blob(uri).exists(**patience()))
 
 
 def taken(source_object: SourceObject, uri: str) -> TransientError:
