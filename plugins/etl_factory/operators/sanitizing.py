@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,8 +25,9 @@ from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
+from etl_factory.operators.sampling import Take, takes
 from etl_factory.schema.contract import Contract, Decision, check_keys, shaped
-from etl_factory.schema.rows import Batch
+from etl_factory.schema.rows import Batch, first_records
 from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.sources.formats import format_of
@@ -123,9 +125,9 @@ class Sanitizer:
         assert isinstance(self.resource.spec, Files)
         reader = format_of(self.resource.spec.format)
         schemas = []
-        for part in self.manifest.parts:
+        for part, limit in self._takes:
             with self.landing.open(part) as stream, _naming(part):
-                schemas.append(reader.infer(stream))
+                schemas.append(reader.infer(stream, limit))
         return merge_schemas(schemas)
 
     def _reused(self, cleaning: Cleaning) -> Written | None:
@@ -150,17 +152,18 @@ class Sanitizer:
         with ExitStack() as stack:
             writer = stack.enter_context(PartWriter(self.landing, self.prefix, cleaning.arrow))
             aside = stack.enter_context(PartWriter(self.landing, self.prefix, QUARANTINE, stem="quarantine"))
-            tallies = [self._clean_part(part, cleaning, writer, aside) for part in self.manifest.parts]
+            tallies = [self._clean_part(take, cleaning, writer, aside) for take in self._takes]
         files = tuple(tally for tally in tallies if tally)
         return Written(tuple(writer.parts), tuple(aside.parts), files)
 
     def _clean_part(
-        self, part: Part, cleaning: Cleaning, writer: PartWriter, aside: PartWriter
+        self, take: Take, cleaning: Cleaning, writer: PartWriter, aside: PartWriter
     ) -> FileTally | None:
+        part, limit = take
         staged, quarantined = self.staged, self.quarantine.rows
         of = part.source
         where = of.uri if of else part.uri
-        for batch in self._batches(part):
+        for batch in first_records(self._batches(part), limit):
             done = clean(batch, cleaning, where if self.is_file else None)
             if done.rows.num_rows:
                 writer.write(done.rows)
@@ -170,6 +173,12 @@ class Sanitizer:
         rows = self.staged - staged + bad
         self._check_part(part, rows)
         return FileTally(of.uri, of.version, of.modified, of.size, rows, bad) if of else None
+
+    @cached_property
+    def _takes(self) -> tuple[Take, ...]:
+        """What of which part counts: a table's row limit was kept by extract."""
+        limit = self.manifest.plan.row_limit if self.is_file else None
+        return takes(self.manifest.parts, limit, self._batches)
 
     def _check_part(self, part: Part, rows: int) -> None:
         if part.rows is not None and part.rows != rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,32 @@ class Batch:
     rows: pa.RecordBatch
     records: pa.Array
     rejects: tuple[Reject, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.rejects)
+
+    def first(self, limit: int) -> Batch:
+        """Return the first records, in the order of their numbers, broken ones counted."""
+        if len(self) <= limit:
+            return self
+        numbers = sorted([*self.records.to_pylist(), *(reject.record for reject in self.rejects)])
+        end = numbers[limit]
+        kept = sum(number < end for number in self.records.to_pylist())
+        rejects = tuple(reject for reject in self.rejects if reject.record < end)
+        return Batch(self.rows.slice(0, kept), self.records.slice(0, kept), rejects)
+
+
+def first_records(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:
+    """Pass no more than the first `limit` records, None all; of nothing, pass the columns."""
+    if limit is None:
+        yield from batches
+        return
+    for batch in batches:
+        cut = batch.first(limit)
+        yield cut
+        limit -= len(cut)
+        if not limit:
+            return
 
 
 def bounded(text: str) -> str:

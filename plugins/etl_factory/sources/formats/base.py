@@ -1,4 +1,4 @@
-"""What a format is: it infers a schema from all records of a file, and reads them all."""
+"""What a format is: it infers a schema from all records of a file, or the first ones, and reads them all."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ class Format(ABC):
     is_text: ClassVar[bool]
 
     @abstractmethod
-    def infer(self, stream: IO[bytes]) -> pa.Schema:
-        """Return the declared schema that holds every record of the stream; a column of NULLs is `null`."""
+    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
+        """Return the declared schema that holds every record of the stream; a column of NULLs is `null`.
+
+        With a limit, look at no more than so many records.
+        """
 
     @abstractmethod
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:

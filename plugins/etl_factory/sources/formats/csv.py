@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from etl_factory.errors import TerminalError
-from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.schema.rows import Batch, Reject, bounded, first_records
 from etl_factory.sources.formats.base import Format, Peekable, damaged_file_errors, decompressed, is_utf8
 from etl_factory.sources.formats.lattice import ColumnGuess
 from etl_factory.sources.specs import CsvFormat
@@ -32,10 +32,10 @@ class Csv(Format):
     def __init__(self, spec: CsvFormat) -> None:
         self.spec = spec
 
-    def infer(self, stream: IO[bytes]) -> pa.Schema:
-        """Guess each column's type from all rows."""
+    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
+        """Guess each column's type from all rows, or the first ones."""
         guesses: dict[str, ColumnGuess] = {}
-        for batch in self.read(stream):
+        for batch in first_records(self.read(stream), limit):
             for name, column in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
                 guesses.setdefault(name, ColumnGuess()).see(column)
         return pa.schema([guess.field(name) for name, guess in guesses.items()])

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import IO, Any, ClassVar
 
 import pyarrow as pa
@@ -50,10 +51,10 @@ class Json(Format):
     def records(self, text: IO[str]) -> Iterator[Record]:
         """Yield every record of the file."""
 
-    def infer(self, stream: IO[bytes]) -> pa.Schema:
+    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
         """Guess each key's type from all records; where any value is nested all are JSON, mixed scalars are text."""
         guesses: dict[str, ColumnGuess] = {}
-        for chunk in self._chunks(stream):
+        for chunk in self._chunks(stream, limit):
             for name, values in _columns(chunk).items():
                 guesses.setdefault(name, ColumnGuess()).see_json(values)
         return pa.schema([guess.field(name) for name, guess in guesses.items()])
@@ -71,12 +72,12 @@ class Json(Format):
         line = record.number if self.has_lines else None
         return Reject(record.number, line, "", "", record.reason, bounded(_printable(record.raw)))
 
-    def _chunks(self, stream: IO[bytes]) -> Iterator[list[Record]]:
-        """Cut the records into chunks of bounded rows and characters."""
+    def _chunks(self, stream: IO[bytes], limit: int | None = None) -> Iterator[list[Record]]:
+        """Cut the records, or the first ones, into chunks of bounded rows and characters."""
         chunk: list[Record] = []
         held = 0
         with damaged_file_errors():
-            for record in self.records(self._text(stream)):
+            for record in islice(self.records(self._text(stream)), limit):
                 chunk.append(record)
                 held += len(record.raw)
                 if len(chunk) == BATCH_ROWS or held >= BATCH_CHARACTERS:
