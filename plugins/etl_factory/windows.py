@@ -102,7 +102,23 @@ def resume_at(watermark: CursorValue, lag: timedelta | int, timezone: str | None
     """
     if type(watermark) is date:
         watermark -= timedelta(days=1 if timezone else 2)
+    if type(watermark) is datetime and isinstance(lag, timedelta) and timezone:
+        return _earliest_shown(watermark, lag, timezone)
     return step_back(watermark, lag)
+
+
+def _earliest_shown(watermark: datetime, lag: timedelta, timezone: str) -> CursorValue:
+    """Return the least local time that clocks showed since `lag` before they showed the watermark.
+
+    Where they were put forward meanwhile, more local time lies behind than went by; where they were put back,
+    the watermark was shown twice.
+    """
+    start = watermark - lag
+    if watermark.tzinfo is None:
+        shown = (watermark.replace(tzinfo=ZoneInfo(timezone), fold=fold) for fold in (0, 1))
+        ago = ((moment.astimezone(UTC) - lag).astimezone(ZoneInfo(timezone)) for moment in shown)
+        start = min(start, *(moment.replace(tzinfo=None) for moment in ago))
+    return start
 
 
 def later(one: CursorValue, other: CursorValue) -> CursorValue:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from etl_factory.windows import CursorKind, CursorValue, Window, decode, encode, end_at, resume_at, step_back
 
-WARSAW = "Europe/Warsaw"
+WARSAW, LORD_HOWE = "Europe/Warsaw", "Australia/Lord_Howe"
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "instant": st.datetimes(timezones=st.just(UTC)),
@@ -189,6 +189,40 @@ def test_a_dates_lag_counts_from_the_last_day_that_was_not_over(
     watermark: CursorValue, lag: timedelta | int, zone: str | None, start: CursorValue
 ) -> None:
     assert resume_at(watermark, lag, zone) == start
+
+
+@pytest.mark.parametrize(
+    ("zone", "watermark", "lag", "start"),
+    [
+        (WARSAW, "2025-03-30T03:10", timedelta(hours=1), "2025-03-30T01:10"),
+        (WARSAW, "2025-03-30T04:10", timedelta(hours=1), "2025-03-30T03:10"),
+        (WARSAW, "2025-10-26T02:30", timedelta(hours=1), "2025-10-26T01:30"),
+        (WARSAW, "2025-10-26T03:10", timedelta(hours=3), "2025-10-26T00:10"),
+        (LORD_HOWE, "2025-10-05T02:40", timedelta(hours=1), "2025-10-05T01:10"),
+        (LORD_HOWE, "2025-04-06T01:40", timedelta(hours=1), "2025-04-06T00:40"),
+    ],
+)
+def test_a_lag_reaches_back_over_the_hour_that_clocks_skip(
+    zone: str, watermark: str, lag: timedelta, start: str
+) -> None:
+    """At 3:10 on the morning without a 2 o'clock, an hour ago was 1:10: 2:10 would miss what commits late."""
+    assert resume_at(datetime.fromisoformat(watermark), lag, zone) == datetime.fromisoformat(start)
+
+
+@given(
+    zone=st.sampled_from([WARSAW, LORD_HOWE]),
+    run=st.datetimes(datetime(2025, 1, 1), datetime(2026, 1, 1), timezones=st.just(UTC)),
+    late=st.timedeltas(timedelta(0), timedelta(hours=3)),
+    after=st.timedeltas(timedelta(0), timedelta(hours=3)),
+)
+def test_the_next_window_holds_whatever_commits_within_the_lag(
+    zone: str, run: datetime, late: timedelta, after: timedelta
+) -> None:
+    """A row commits `after` the run that set the watermark, stamped `late` before that."""
+    watermark, lag = end_at("naive", run, zone), max(late, timedelta(hours=1))
+    stamped = end_at("naive", run + after - late, zone)
+
+    assert resume_at(watermark, lag, zone) <= stamped  # type: ignore[operator]  # naive
 
 
 @pytest.mark.parametrize(("value", "lag"), [(100, timedelta(days=1)), (NOON, 10), (date(2025, 1, 1), 3)])

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 # A publish carries each object's tally in its request, which BigQuery takes up to 10 MB of.
 MOST_OBJECTS = 5_000
-# Where a window over an integer ends that has no value yet: all values to come lie behind it.
-LEAST_INTEGER = -(2**63) + 1
+# Where a window over an integer ends that has no value yet: all values to come lie behind it, and a place before it.
+LEAST_INTEGER = -(2**63) + 2
 # Re-read so far back when the config sets no lag: late commits arrive out of cursor order. So do those of
 # a sequence, whose values are given out long before the commit; a thousand rows cost nothing.
 DEFAULT_LAG: dict[CursorKind, timedelta | int] = {
@@ -54,11 +54,11 @@ def plan_window(
     if request.mode == "backfill":
         start, end = (_asked(kind, text, spec, request.timezone) for text in (request.start, request.end))
         return Window(kind, start, end)
-    end = _live_end(kind, spec, request, snapshot)
-    beginning = _beginning(kind, spec, request.timezone)
+    beginning, end = _beginning(kind, spec, request.timezone), _live_end(kind, spec, request, snapshot)
     if request.mode == "live" and watermark is not None:
-        start = _resumed(spec, _decoded(kind, watermark, spec), lag, beginning)
-        return Window(kind, _with_room(start, end), end)
+        held = _decoded(kind, watermark, spec)
+        start = _with_room(resume_at(held, lag, spec.cursor_timezone), end)
+        return Window(kind, _not_before(beginning, start, held), end)
     return Window(kind, beginning, end)
 
 
@@ -67,7 +67,9 @@ def _with_room(start: CursorValue, end: CursorValue) -> CursorValue:
 
     A window of time needs no such help, since the next run's is wider.
     """
-    return min(start, end - 1) if isinstance(start, int) and isinstance(end, int) else start
+    if not isinstance(start, int) or not isinstance(end, int):
+        return start
+    return max(min(start, end - 1), LEAST_INTEGER - 1)
 
 
 def _live_end(
@@ -82,11 +84,8 @@ def _live_end(
     return end_at(kind, end, spec.cursor_timezone)
 
 
-def _resumed(
-    spec: TransactionalTable, watermark: CursorValue, lag: timedelta | int, beginning: CursorValue | None
-) -> CursorValue:
+def _not_before(beginning: CursorValue | None, start: CursorValue, watermark: CursorValue) -> CursorValue:
     """Step back by the lag, but not to before `backfill_from`: what lies there was never asked for."""
-    start = resume_at(watermark, lag, spec.cursor_timezone)
     if beginning is None or later(beginning, watermark) != watermark:
         return start
     return later(start, beginning)

@@ -13,7 +13,7 @@ from etl_factory.errors import ConfigError, TerminalError
 from etl_factory.landing.manifest import Mode, PlannedObject
 from etl_factory.sources.base import SourceObject, WindowBasis
 from etl_factory.sources.specs import TransactionalTable
-from etl_factory.transfers.planning import checked_lag, least_lag, plan_objects, plan_window
+from etl_factory.transfers.planning import LEAST_INTEGER, checked_lag, least_lag, plan_objects, plan_window
 from etl_factory.transfers.request import RunRequest
 from etl_factory.windows import CursorKind, CursorValue, Window
 
@@ -127,11 +127,23 @@ def test_an_older_run_than_the_watermark_has_an_inverted_window() -> None:
     assert window.is_empty
 
 
-def test_an_integer_cursor_without_new_values_has_an_empty_window() -> None:
+def test_an_integer_cursor_without_new_values_reads_its_last_unit_so_that_the_nulls_are_read() -> None:
+    """With no lag the window was empty, and a row whose cursor is NULL waited for the next number."""
     window = plan_window(spec(lag=0), request(), "51", Basis("integer", greatest=50))
 
-    assert window == Window("integer", 51, 51)
-    assert window.is_empty
+    assert window == Window("integer", 50, 51)
+
+
+def test_an_integer_cursor_whose_last_rows_were_deleted_reads_what_is_left() -> None:
+    window = plan_window(spec(lag=0), request(), "51", Basis("integer", greatest=40))
+
+    assert window == Window("integer", 40, 41)
+
+
+def test_room_for_the_nulls_is_not_made_before_backfill_from() -> None:
+    window = plan_window(spec(lag=0, backfill_from=30), request(), "51", Basis("integer", greatest=20))
+
+    assert window == Window("integer", 30, 21)
 
 
 def test_a_sequence_value_that_commits_after_a_greater_one_is_read() -> None:
@@ -172,8 +184,16 @@ def _holds(window: Window, day: date) -> bool:
     return (start is None or start <= day) and day < end  # type: ignore[operator]  # dates
 
 
-def test_an_integer_cursor_without_any_value_has_no_window() -> None:
-    assert plan_window(spec(), request(), None, Basis("integer")) is None
+def test_an_integer_cursor_without_any_value_reads_the_nulls_and_then_every_number() -> None:
+    """No window was made of a table whose cursors are all NULL, and its rows were never read."""
+    first = plan_window(spec(), request(), None, Basis("integer"))
+    again = plan_window(spec(), request(), str(first.end), Basis("integer"))
+    later = plan_window(spec(), request(), str(again.end), Basis("integer", greatest=-(2**62)))
+
+    assert [window.is_empty for window in (first, again, later)] == [False, False, False]
+    assert (first.start, first.end) == (None, LEAST_INTEGER)
+    assert again.start == later.start == LEAST_INTEGER - 1 > -(2**63)
+    assert later.end == -(2**62) + 1
 
 
 @pytest.mark.parametrize(
