@@ -1,16 +1,24 @@
-"""Serves local-bigquery with one defect mended: BYTES of a Parquet file are bytes, not base64 text.
+"""Serves local-bigquery with one defect mended, and several times faster.
 
-Run by the emulator's own Python, with the emulator's own arguments.
+Run by the emulator's own Python, with the emulator's own arguments. BYTES of a Parquet file are bytes here, not
+base64 text. A publish takes half a second instead of two, and no longer the more the more jobs have run.
 """
 
 from __future__ import annotations
 
+import functools
+import gc
+import sys
 from typing import Any
 
+import bigquery_catalogue
+import bigquery_jobs
+import bigquery_metadata
 from local_bigquery.cli import main
+from local_bigquery.engine import database
 from local_bigquery.jobs import load
 
-_projection, _decoded = load._projection, load._decoded
+_projection, _decoded, _connect = load._projection, load._decoded, database._connect
 
 
 def projection(config: Any, fields: Any, columns: Any) -> tuple[str, str]:
@@ -24,7 +32,27 @@ def projection(config: Any, fields: Any, columns: Any) -> tuple[str, str]:
         load._decoded = _decoded
 
 
+@functools.cache
+def connect() -> Any:
+    """Open the database for many small statements at once: one thread each, which need not be woken."""
+    connection = _connect()
+    connection.execute("SET threads = 1")
+    return connection
+
+
+def quicken() -> None:
+    """Replace what the emulator does over and over."""
+    for module in (bigquery_catalogue, bigquery_jobs, bigquery_metadata):
+        module.install()
+    database._connect = connect
+    # DuckDB looks for pandas on the disk at each parameter until it finds it.
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]  # None is how Python marks a module as absent
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 load._projection = projection
 
 if __name__ == "__main__":
+    quicken()
     main()
