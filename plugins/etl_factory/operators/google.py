@@ -10,6 +10,7 @@ from etl_factory.config.resource import Resource
 from etl_factory.errors import AccessDeniedError
 from etl_factory.landing.objects import Landing
 from etl_factory.warehouse.client import Warehouse
+from etl_factory.warehouse.patience import bounded
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
@@ -32,7 +33,7 @@ def bigquery_client(resource: Resource, conn_id: str) -> bigquery.Client:
         gcp_conn_id=conn_id, location=to.location, impersonation_chain=to.impersonate, use_legacy_sql=False
     )
     with _credentials(conn_id):
-        return hook.get_client(project_id=to.project, location=to.location)
+        return bounded(hook.get_client(project_id=to.project, location=to.location))
 
 
 @contextmanager

@@ -8,8 +8,15 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from etl_factory.errors import AccessDeniedError, EtlFactoryError, NotFoundError, TerminalError
+from etl_factory.errors import (
+    AccessDeniedError,
+    EtlFactoryError,
+    NotFoundError,
+    TerminalError,
+    TransientError,
+)
 from etl_factory.schema.types import Field
+from etl_factory.warehouse.patience import repeated, repeated_job
 from etl_factory.warehouse.quoting import identifier
 from etl_factory.warehouse.refusals import bigquery_errors, classify
 from etl_factory.warehouse.target import Target
@@ -33,15 +40,19 @@ class Warehouse:
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> QueryJob:
         """Run a statement that may safely run twice, and wait for it."""
         with bigquery_errors():
-            job = self.client.query(sql, job_config=self._query_config(parameters or {}))
-            job.result()
+            config = self._query_config(parameters or {})
+            job = self.client.query(sql, job_config=config, retry=repeated(), job_retry=repeated_job())
+            job.result(retry=repeated())
             return job
 
     def rows(self, sql: str, *, absent_ok: bool = False, **parameters: Any) -> list[dict[str, Any]]:
         """Return the rows of a SELECT, by one request; with `absent_ok`, none when its table does not exist."""
         try:
             with bigquery_errors():
-                found = self.client.query_and_wait(sql, job_config=self._query_config(parameters))
+                config = self._query_config(parameters)
+                found = self.client.query_and_wait(
+                    sql, job_config=config, retry=repeated(), job_retry=repeated_job()
+                )
                 return [dict(row) for row in found]
         except NotFoundError:
             if absent_ok:
@@ -74,13 +85,18 @@ class Warehouse:
     def _start(
         self, job_id: str, submit: Callable[[str], QueryJob | LoadJob]
     ) -> tuple[QueryJob | LoadJob, bool]:
-        from google.api_core.exceptions import Conflict
+        from google.api_core.exceptions import Conflict, NotFound
 
         try:
             return submit(job_id), True
-        except Conflict:
+        except Conflict as taken:
             location = self.target.destination.location
-            return self.client.get_job(job_id, location=location), False  # type: ignore[return-value]  # ours
+            try:
+                return self.client.get_job(job_id, location=location, retry=repeated()), False  # type: ignore[return-value]  # ours
+            except NotFound:  # BigQuery may know an id before it shows its job
+                raise TransientError(
+                    f"BigQuery does not show job {job_id} yet, but has its id: {taken}"
+                ) from taken
 
     def start_query(self, sql: str, parameters: Mapping[str, Any], job_id: str) -> QueryJob:
         """Submit a query job under `job_id` without waiting; raises google's Conflict if the id is taken.
@@ -93,6 +109,7 @@ class Warehouse:
             sql,
             job_config=config,
             job_id=job_id,
+            retry=repeated(),
             job_retry=None,  # type: ignore[arg-type]  # documented
         )
 
@@ -110,7 +127,7 @@ class Warehouse:
 
         with bigquery_errors():
             try:
-                return self.client.get_table(table_id)
+                return self.client.get_table(table_id, retry=repeated())
             except NotFound:
                 return None
 
@@ -127,12 +144,12 @@ class Warehouse:
         table = Table(table_id, schema=schema)
         table.expires = datetime.now(UTC) + timedelta(days=STAGING_DAYS)
         with bigquery_errors():
-            self.client.create_table(table, exists_ok=True)
+            self.client.create_table(table, exists_ok=True, retry=repeated())
 
     def drop(self, table_id: str) -> None:
         """Delete a table; one that is gone already is fine."""
         with bigquery_errors():
-            self.client.delete_table(table_id, not_found_ok=True)
+            self.client.delete_table(table_id, not_found_ok=True, retry=repeated())
 
     def ensure_datasets(self) -> None:
         """Create the tenant's two datasets in its location, unless they exist.
@@ -149,7 +166,7 @@ class Warehouse:
 
         with bigquery_errors():
             try:
-                self.client.get_dataset(dataset_id)
+                self.client.get_dataset(dataset_id, retry=repeated())
             except NotFound:
                 return False
             return True
@@ -163,7 +180,7 @@ class Warehouse:
         with bigquery_errors():
             try:
                 with suppress(Conflict):  # another task was faster
-                    self.client.create_dataset(dataset)
+                    self.client.create_dataset(dataset, retry=repeated())
             except Forbidden as error:
                 raise AccessDeniedError(
                     f"dataset {dataset_id} does not exist, and BigQuery does not let this identity make it:"
@@ -203,10 +220,10 @@ def _failure(job: QueryJob | LoadJob) -> Exception | None:
     from google.api_core.exceptions import GoogleAPICallError
 
     try:
-        job.result()
+        job.result(retry=repeated())
     except GoogleAPICallError as error:
         if job.error_result is None:
-            job.reload()
+            job.reload(retry=repeated())
         if job.error_result is None:
             raise
         return error

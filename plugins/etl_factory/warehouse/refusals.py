@@ -26,11 +26,11 @@ def bigquery_errors() -> Iterator[None]:
     """Turn google's exceptions into ours: the type says whether a retry will help."""
     from google.api_core.exceptions import GoogleAPICallError, RetryError
     from google.auth.exceptions import GoogleAuthError, TransportError
-    from requests.exceptions import ConnectionError, Timeout
+    from requests.exceptions import RequestException
 
     try:
         yield
-    except (RetryError, TransportError, ConnectionError, Timeout, TimeoutError) as error:
+    except (RetryError, TransportError, RequestException, TimeoutError) as error:
         raise TransientError(f"BigQuery does not answer: {error}") from error
     except GoogleAuthError as error:
         raise AccessDeniedError(
