@@ -1,0 +1,237 @@
+"""Plays one crash trial in child processes: load, change, strike, recover, and judge."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import traceback
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import crash_child
+from crash_boundaries import Strike
+from crash_sources import Source, source_of
+from crash_trials import STEPS, Trial
+from crash_verdict import Verdict, judge
+from crash_world import World
+
+from etl_factory.config.resource import Resource
+from etl_factory.identity import load_id
+
+SECONDS, TRIES = 180, 6
+
+
+class Stuck(Exception):
+    """A run did not come to its end by retries alone."""
+
+
+@dataclass
+class Outcome:
+    """What became of a trial."""
+
+    trial: Trial
+    verdict: Verdict
+    struck: bool = False
+    seconds: float = 0.0
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that is wrong."""
+        return self.verdict.problems
+
+
+@dataclass
+class Run:
+    """One DAG run's part for the trial's resource."""
+
+    resource: Resource
+    world: World
+    run_id: str
+    breaks: str = ""
+    run_after: datetime = field(default_factory=lambda: datetime.now(UTC))
+    tries: Counter[str] = field(default_factory=Counter)
+    left: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    stopped: Any = None
+    """The child that halts at a boundary, if one does."""
+
+    def go(self, first: str, strike: Strike | None = None) -> str:
+        """Run from step `first` to the end, as Airflow would; return the step that was struck, else nothing."""
+        for step in STEPS[STEPS.index(first) :]:
+            self.left.pop(step, None)
+            said = self._step(step, strike)
+            if said["state"] in ("killed", "stopped"):
+                return step
+            if said["state"] == "skipped":
+                return ""
+            self.left[step] = said["left"]
+        return ""
+
+    def _step(self, step: str, strike: Strike | None) -> dict[str, Any]:
+        for _ in range(TRIES):
+            said = self._try(step, strike)
+            if said["state"] == "failed":
+                raise Stuck(f"{step} fails: {said['message']}")
+            if said["state"] != "retry":
+                return said
+            strike = None
+            time.sleep(0.2)
+        raise Stuck(f"{step} failed {TRIES} times, at last: {said['message']}")
+
+    def _try(self, step: str, strike: Strike | None) -> dict[str, Any]:
+        self.tries[step] += 1
+        folder = self.world.folder / self.resource.source
+        result = folder / f"{self.run_id}-{step}-{self.tries[step]}.json"
+        strike = strike if strike and not Path(strike.mark).exists() else None
+        child = crash_child.start(
+            crash_child.Order(
+                self.resource, step, self.run_id, self.run_after, self.tries[step], dict(self.left),
+                str(result), str(folder / "log"), self.world.env, strike, self.breaks,
+            )
+        )  # fmt: skip
+        state = _await(child, strike)
+        if state == "stopped":
+            self.stopped = child
+            return {"state": state}
+        if result.exists():
+            said: dict[str, Any] = json.loads(result.read_text())
+            return said
+        if strike and Path(strike.mark).exists():
+            return {"state": "killed"}
+        raise Stuck(f"{step} ended with {child.exitcode}, unasked: see {folder / 'log'}")
+
+    def go_on(self) -> None:
+        """Let the halted child run to its end; Airflow would not take what it says."""
+        os.kill(self.stopped.pid, signal.SIGCONT)
+        _await(self.stopped, None)
+
+
+def _await(child: Any, strike: Strike | None) -> str:
+    """Wait until a child has ended or halts."""
+    deadline = time.monotonic() + SECONDS
+    while child.is_alive():
+        child.join(0.05)
+        if strike and strike.action == "stop" and Path(strike.mark).exists() and _is_stopped(child.pid):
+            return "stopped"
+        if time.monotonic() > deadline:
+            child.kill()
+            raise Stuck(f"a child still ran after {SECONDS} s")
+    return "ended"
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
+class Play:
+    """One trial on its way."""
+
+    def __init__(self, trial: Trial, world: World) -> None:
+        self.trial, self.world = trial, world
+        self.source: Source = source_of(trial.case, trial.id, world.env)
+        self.resource = world.resource(trial.case, trial.id, self.source)
+        self.runs: list[Run] = []
+
+    def play(self) -> Outcome:
+        """Play to the end and judge; an exception of the harness's own passes through."""
+        begin = time.monotonic()
+        outcome = Outcome(self.trial, Verdict())
+        try:
+            outcome.struck = self._attack()
+            outcome.verdict = judge(self.trial.case, self.resource, self.source, self._cleaned())
+        except Stuck as error:
+            outcome.verdict.problems.append(str(error))
+        finally:
+            for run in self.runs:
+                if run.stopped:
+                    run.stopped.kill()
+        outcome.seconds = time.monotonic() - begin
+        return outcome
+
+    def _attack(self) -> bool:
+        trial = self.trial
+        self.source.seed()
+        if not trial.is_first:
+            self._run()
+            self.source.change(grows=trial.grows)
+        struck, run = self._crash()
+        if trial.meanwhile:
+            self.source.change(grows=False)
+        last = self._recover(run, struck) if struck else run
+        if run.stopped:
+            run.go_on()
+        if trial.again:
+            (self.runs[0] if trial.is_first else last).go("extract")
+        if trial.meanwhile:
+            self._run()
+        self.source.mark_read()
+        return bool(struck)
+
+    def _run(self) -> Run:
+        """Run undisturbed: the present state is read."""
+        run = self._new_run()
+        run.go("extract")
+        self.source.mark_read()
+        return run
+
+    def _new_run(self) -> Run:
+        run = Run(self.resource, self.world, f"manual__{len(self.runs)}", self.trial.breaks)
+        self.runs.append(run)
+        return run
+
+    def _crash(self) -> tuple[str, Run]:
+        run = self._new_run()
+        return run.go("extract", self._strike("first")), run
+
+    def _strike(self, name: str) -> Strike:
+        mark = self.world.folder / self.trial.id / f"{name}.mark"
+        return Strike(self.trial.moment, self.trial.action, str(mark))
+
+    def _recover(self, run: Run, struck: str) -> Run:
+        """Go on by a retry of the step, a clearing of the run, or another run; struck once more if asked."""
+        if self.trial.recovery == "new run":
+            run = self._new_run()
+        first = struck if self.trial.recovery == "retry" else "extract"
+        second = self.trial.second and replace(self._strike("second"), moment=self.trial.second)
+        if second and (struck := run.go(first, second)):
+            run.go(struck)
+        elif not second:
+            run.go(first)
+        return run
+
+    def _cleaned(self) -> set[str]:
+        """Return the loads whose last publish came to its end, with no zombie that wrote after it."""
+        done = [run for run in self.runs if "publish" in run.left and not run.stopped]
+        return {load_id(self.resource.dag_id, self.resource.name, run.run_id) for run in done}
+
+    def forget(self) -> None:
+        """Remove what the trial made, so that the next ones find small catalogues."""
+        from demo import systems
+
+        client = systems.bigquery_client(self.resource.destination.project)
+        target = self.resource.target
+        for table in (target.table_id, target.ledger_id, target.quarantine_id):
+            client.delete_table(table, not_found_ok=True)
+        self.source.drop()
+
+
+def play_one(trial: Trial, world: World) -> Outcome:
+    """Play one trial; what the harness itself fails at is a problem of the trial too."""
+    try:
+        playing = Play(trial, world)
+        outcome = playing.play()
+        if not outcome.problems:
+            playing.forget()
+        return outcome
+    except Exception as error:  # noqa: BLE001 - one trial that breaks must not end the others
+        return Outcome(
+            trial, Verdict([f"the harness fails: {''.join(traceback.format_exception(error)[-3:])}"])
+        )
