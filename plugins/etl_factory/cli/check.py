@@ -101,7 +101,7 @@ def _snapshot(source: Source, resource: Resource) -> Iterator[tuple[list[str], C
         with source.snapshot(selection(resource)) as snapshot:
             yield snapshot.schema.names, snapshot.cursor_kind
         return
-    from etl_factory.transfers.bigquery_to_staging import BigQuerySnapshot
+    from etl_factory.transfers.bigquery_snapshot import BigQuerySnapshot
     from etl_factory.warehouse.client import Warehouse
 
     assert isinstance(source, BigQuerySource)

@@ -97,6 +97,11 @@ class TableSnapshot(WindowBasis):
     def read(self, window: Window | None) -> Iterator[pa.RecordBatch]:
         """Stream the rows of the window in batches of bounded size; columns in the schema's order."""
 
+    def read_keys(self, keys: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        """Stream these columns of every row of the relation, each as `read` gives it."""
+        for batch in self.read(None):
+            yield batch.select(list(keys))
+
 
 @dataclass(frozen=True)
 class SourceObject:

@@ -220,16 +220,21 @@ class MySQLSnapshot(TableSnapshot):
 
     def read(self, window: Window | None) -> Iterator[pa.RecordBatch]:
         """Stream the window's rows, unbuffered."""
+        return self._stream(self.columns, window)
+
+    def read_keys(self, keys: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        """Stream the key columns of all rows, unbuffered, asking for no others."""
+        return self._stream([column for column in self.columns if column.name in keys], None)
+
+    def _stream(self, columns: list[MySQLColumn], window: Window | None) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        listed = ", ".join(f"{expression(c, _quoted(c.name))} AS {_quoted(c.name)}" for c in self.columns)
+        listed = ", ".join(f"{expression(c, _quoted(c.name))} AS {_quoted(c.name)}" for c in columns)
         self.connection.query(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
-        long = [i for i, column in enumerate(self.columns) if column.data_type in LONG]
+        long = [i for i, column in enumerate(columns) if column.data_type in LONG]
         for rows in _chunks(self.connection.use_result(), long):
-            arrays = [
-                to_arrow(c, values) for c, values in zip(self.columns, zip(*rows, strict=True), strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, names=[c.name for c in self.columns])
+            arrays = [to_arrow(c, values) for c, values in zip(columns, zip(*rows, strict=True), strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
     def _relation(self) -> str:
         if self.selection.query:

@@ -235,10 +235,17 @@ class PostgresSnapshot(TableSnapshot):
 
     def read(self, window: Window | None) -> Iterator[pa.RecordBatch]:
         """Stream the window's rows; temporal columns as text when one holds what Arrow cannot."""
-        as_text = self._has_odd_times(window)
+        return self._stream(self.columns, window)
+
+    def read_keys(self, keys: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        """Stream the key columns of all rows, asking for no others."""
+        return self._stream([column for column in self.columns if column.name in keys], None)
+
+    def _stream(self, columns: list[PostgresColumn], window: Window | None) -> Iterator[pa.RecordBatch]:
+        as_text = self._has_odd_times(columns, window)
         listed = ", ".join(
             f"{expression(c, _quoted(c.name), temporal_as_text=as_text)} AS {_quoted(c.name)}"
-            for c in self.columns
+            for c in columns
         )
         self.cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
         self.cursor.execute(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
@@ -246,9 +253,9 @@ class PostgresSnapshot(TableSnapshot):
         for batch in self.cursor._results.reader:
             yield _plain(batch)
 
-    def _has_odd_times(self, window: Window | None) -> bool:
+    def _has_odd_times(self, columns: list[PostgresColumn], window: Window | None) -> bool:
         """Whether a temporal column holds infinity or a year outside 1 to 9999, which ADBC misreads."""
-        names = [_quoted(c.name) for c in self.columns if c.oid in TEMPORAL]
+        names = [_quoted(c.name) for c in columns if c.oid in TEMPORAL]
         if not names:
             return False
         tests = " OR ".join(f"NOT ({name} >= '0001-01-01' AND {name} < '9999-12-31')" for name in names)

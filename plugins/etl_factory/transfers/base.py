@@ -15,23 +15,22 @@ from etl_factory.config.resource import Resource
 from etl_factory.errors import AccountingError, NothingToLoad, StaleError, TerminalError, TransientError
 from etl_factory.landing.manifest import Manifest, Part, Plan, PlannedObject, dumps, load_plan
 from etl_factory.landing.objects import Landing
-from etl_factory.landing.parts import PartWriter
 from etl_factory.operators import google
+from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.handover import write_manifest
 from etl_factory.sources.base import (
     FileSource,
     Selection,
     SourceObject,
-    TableSnapshot,
     TableSource,
     WindowBasis,
 )
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
+from etl_factory.transfers.keys import write_keys, write_parts
 from etl_factory.transfers.planning import plan_objects, plan_window
 from etl_factory.transfers.request import RunRequest, read_request
 from etl_factory.transfers.sampling import first_objects, first_rows
 from etl_factory.warehouse.ledger import Ledger
-from etl_factory.windows import Window
 
 log = logging.getLogger(__name__)
 Copy = Callable[[SourceObject, str, Landing], None]
@@ -135,10 +134,13 @@ def extract_table(context: Mapping[str, Any], resource: Resource, source: TableS
         plan = plan_table(run, snapshot)
         rows_read = first_rows(snapshot, plan.row_limit)
         count = rows_read.count(plan.window)
-        if count == 0 and resource.spec.is_incremental and plan.mode != "full_refresh":
+        if count == 0 and may_skip(resource, plan):
             run.skip(f"no rows in {plan.window} at {resource.conn_id}")
         log.info("reading %d rows of %s, window %s", count, resource.name, plan.window or "whole table")
-        parts = _write_parts(run, rows_read, plan.window)
+        parts = write_parts(rows_read.read(plan.window), run.landing, run.prefix)
+        keys = (
+            write_keys(snapshot, resource, run.landing, run.prefix) if finds_deletes(resource, plan) else ()
+        )
     rows = sum(part.rows or 0 for part in parts)
     if rows != count:
         raise AccountingError(
@@ -146,9 +148,14 @@ def extract_table(context: Mapping[str, Any], resource: Resource, source: TableS
             " were read in the same snapshot. Nothing was published; report this with the task's log"
         )
     manifest = run.manifest(plan, snapshot.now).then(
-        parts=parts, rows_read=rows, schema=base64.b64encode(snapshot.schema.serialize()).decode()
+        parts=parts, keys=keys, rows_read=rows, schema=base64.b64encode(snapshot.schema.serialize()).decode()
     )
     return run.finish(manifest)
+
+
+def may_skip(resource: Resource, plan: Plan) -> bool:
+    """Tell whether a run that reads no rows has nothing to say either: nothing to replace, no deletes to find."""
+    return resource.spec.is_incremental and plan.mode != "full_refresh" and not finds_deletes(resource, plan)
 
 
 def selection(resource: Resource) -> Selection:
@@ -166,7 +173,7 @@ def selection(resource: Resource) -> Selection:
 
 
 def plan_table(run: Extraction, snapshot: WindowBasis) -> Plan:
-    """Return the plan of a table's read; skips the run when there is nothing to read.
+    """Return the plan of a table's read; skips the run when there is nothing to read, and no deletes to find.
 
     Raises TerminalError when the watermark is of another table or cursor than the config names now.
     """
@@ -177,7 +184,9 @@ def plan_table(run: Extraction, snapshot: WindowBasis) -> Plan:
         if not isinstance(spec, TransactionalTable):
             return draft
         window = plan_window(spec, run.request, run.head.watermark, snapshot)
-        return None if window is None or window.is_empty else replace(draft, window=window)
+        if window.is_empty and not finds_deletes(run.resource, draft):
+            return None
+        return replace(draft, window=window)
 
     plan = run.plan(make)
     if plan is None:
@@ -195,18 +204,6 @@ def demand_own_watermark(run: Extraction) -> None:
         f" watermark {head.watermark} was stored, which says nothing of the new one. Nothing was published; run"
         " once with full_refresh, or put the config back"
     )
-
-
-def _write_parts(run: Extraction, snapshot: TableSnapshot, window: Window | None) -> tuple[Part, ...]:
-    batches = snapshot.read(window)
-    first = next(batches, None)
-    if first is None:
-        return ()
-    with PartWriter(run.landing, run.prefix, first.schema) as writer:
-        writer.write(first)
-        for batch in batches:
-            writer.write(batch)
-    return tuple(writer.parts)
 
 
 def extract_files(

@@ -2,109 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
+from shop import EARLY, FIELDS, LATE, Shop
 
 from etl_factory.errors import TerminalError
-from etl_factory.landing.manifest import Plan, dumps
-from etl_factory.schema.types import Field
-from etl_factory.warehouse.client import Warehouse
-from etl_factory.warehouse.ddl import create_quarantine, ddl
-from etl_factory.warehouse.ledger import Head, Ledger, LoadRow
-from etl_factory.warehouse.publication import Publication, StagedColumn
-from etl_factory.warehouse.sql import MOVED, SHRUNK, TOO_MANY_BAD, checks, script
-from etl_factory.warehouse.target import Destination, Target
+from etl_factory.warehouse.ledger import Head
+from etl_factory.warehouse.publication import StagedColumn
+from etl_factory.warehouse.sql import MOVED, SHRUNK, TOO_MANY_BAD
 
 pytestmark = pytest.mark.stack
-FIELDS = (Field("id", "INT64"), Field("at", "TIMESTAMP"), Field("name", "STRING"), Field("doc", "JSON"))
-Render = Callable[[Publication], str]
-EARLY, LATE = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC)
-
-
-class Shop:
-    """One resource with its tables, and a publish of rows that a test gives as SQL tuples."""
-
-    def __init__(self, warehouse: Warehouse) -> None:
-        self.warehouse, self.target, self.ledger = warehouse, warehouse.target, Ledger(warehouse)
-        warehouse.ensure_datasets()
-        self.ledger.ensure()
-        self.ledger.ensure()
-        create = {"op": "create", "fields": [field.to_json() for field in FIELDS], "partition_by": "at"}
-        warehouse.query(ddl(self.target.table_id, create))
-        warehouse.query(create_quarantine(self.target.quarantine_id))
-
-    def publish(self, number: int, rows: list[str], changes: dict[str, Any], **values: Any) -> dict[str, int]:
-        """Publish rows as load `number`, and return what the ledger counted, zeros left out."""
-        self.run(script, number, rows, changes, **values)
-        return self.counts(f"ld_{number}")
-
-    def check(self, number: int, rows: list[str], changes: dict[str, Any], **values: Any) -> None:
-        """Ask what is asked before any DDL."""
-        self.run(checks, number, rows, changes, **values)
-
-    def run(
-        self, render: Render, number: int, rows: list[str], changes: dict[str, Any], **values: Any
-    ) -> None:
-        """Stage rows as load `number`, and run what `render` makes of it."""
-        load_id = f"ld_{number}"
-        staging = self.target.staging_id(load_id, "load-1-0")
-        fields = (*FIELDS, Field("_etl_source_uri", "STRING"), Field("_etl_record", "INT64"))
-        self.warehouse.create_staging(staging, fields)
-        padded = [row[:-1] + (", NULL, NULL)" if row.count(", ") == 3 else ")") for row in rows]
-        self.warehouse.query(f"INSERT INTO `{staging}` VALUES {', '.join(padded)}")
-        publication = replace(self._publication(staging), **changes)
-        parameters = self._parameters(load_id, len(rows), values)
-        self.warehouse.query(render(publication), parameters)
-
-    def counts(self, load_id: str) -> dict[str, int]:
-        row = self.ledger.load(load_id, "load-1-0")
-        assert isinstance(row, LoadRow)
-        assert sum(row.counts.values()) - row.counts["deleted"] == row.rows_staged
-        return {name: count for name, count in row.counts.items() if count}
-
-    def names(self) -> list[str]:
-        rows = self.warehouse.rows(f"SELECT name FROM `{self.target.table_id}` ORDER BY name")
-        return [row["name"] for row in rows]
-
-    def _publication(self, staging: str) -> Publication:
-        return Publication(
-            table=self.target.table_id,
-            ledger=self.target.ledger_id,
-            quarantine=self.target.quarantine_id,
-            staging=staging,
-            quarantine_staging="",
-            strategy="append",
-            columns=tuple(StagedColumn(field, field.name, field.staged_type) for field in FIELDS),
-        )
-
-    def _parameters(self, load_id: str, staged: int, values: dict[str, Any]) -> dict[str, Any]:
-        plan = Plan(load_id, "live", 0, None)
-        return {
-            "expected": self.ledger.head().version, "epoch": 0, "watermark": "w", "watermark_of": "c",
-            "snapshot_at": LATE,
-            "loaded_at": LATE, "load_id": load_id, "attempt": "load-1-0", "run_id": "r", "mode": "live",
-            "plan": dumps(plan), "resource": "orders", "rows_read": staged, "rows_staged": staged,
-            "rows_quarantined": 0, "most_bad": 0, "bytes": 1, "checksum": "c", "spec_digest": "d",
-            "schema_changes": "[]", **values,
-        }  # fmt: skip
-
-
-@pytest.fixture
-def shop(stack: dict[str, str]) -> Iterator[Shop]:
-    """Make a resource in datasets of its own."""
-    client = bigquery.Client("acme-analytics", AnonymousCredentials())
-    dataset = f"unit_{uuid.uuid4().hex[:8]}"
-    destination = Destination("acme-analytics", "EU", dataset, "gs://acme-landing")
-    yield Shop(Warehouse(client, Target("acme", "shop_db", "orders", "orders", destination)))
-    for name in (dataset, f"{dataset}_etl"):
-        client.delete_dataset(name, delete_contents=True, not_found_ok=True)
 
 
 MERGE: dict[str, Any] = {"strategy": "merge", "keys": ("id",), "cursor": "at"}
