@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from etl_factory.config.resource import Resource
 from etl_factory.errors import (
@@ -24,8 +22,11 @@ from etl_factory.errors import (
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
+from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sampling import Take, takes
+from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
+from etl_factory.operators.table_parts import demand_rows, is_clean, table_batches
 from etl_factory.schema.contract import Contract, Decision, check_keys, shaped
 from etl_factory.schema.rows import Batch, first_records
 from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_bare, plan_cleaning
@@ -33,8 +34,6 @@ from etl_factory.schema.types import Field
 from etl_factory.sources.formats import format_of
 from etl_factory.sources.formats.lattice import merge_schemas
 from etl_factory.sources.specs import Files
-
-ROWS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,15 @@ class Sanitizer:
             rows_staged=self.staged,
             rows_quarantined=self.quarantine.rows,
         )
-        return self._checked(done, has_columns=cleaning.has_columns)
+        return self._checked(self._with_keys(done, cleaning), has_columns=cleaning.has_columns)
+
+    def _with_keys(self, done: Manifest, cleaning: Cleaning) -> Manifest:
+        """Add the source's keys, as clean as the rows; none at all is how an empty source is told."""
+        if not finds_deletes(self.resource, self.manifest.plan):
+            return done
+        of_keys = cleaning_of(self.resource.spec.primary_key, cleaning)
+        fields = tuple(field.to_json() for field in of_keys.staged)
+        return done.then(keys=clean_keys(done.keys, of_keys, self.landing, self.prefix), key_fields=fields)
 
     @property
     def _name(self) -> str:
@@ -132,21 +139,10 @@ class Sanitizer:
 
     def _reused(self, cleaning: Cleaning) -> Written | None:
         """Take extract's own parts, where cleaning would write the very same rows again."""
-        if self.is_file or not all(self._is_clean(part, cleaning) for part in self.manifest.parts):
+        if self.is_file or not all(is_clean(self.landing, part, cleaning) for part in self.manifest.parts):
             return None
         self.staged = sum(part.rows or 0 for part in self.manifest.parts)
         return Written(self.manifest.parts)
-
-    def _is_clean(self, part: Part, cleaning: Cleaning) -> bool:
-        with self.landing.open(part) as stream:
-            file = pq.ParquetFile(io.BufferedReader(stream))  # type: ignore[type-var]  # readable
-            if not cleaning.keeps(file.schema_arrow):
-                return False
-            self._check_part(part, file.metadata.num_rows)
-            checked = cleaning.doubtful
-            names = checked.arrow.names
-            batches = file.iter_batches(batch_size=ROWS_AT_ONCE, columns=names) if names else iter(())
-            return all(clean(_numbered(rows, 0), checked).rows.equals(rows) for rows in batches)
 
     def _rewritten(self, cleaning: Cleaning) -> Written:
         with ExitStack() as stack:
@@ -171,7 +167,7 @@ class Sanitizer:
             self.quarantine.add(where, (*batch.rejects, *done.rejects), done.discarded, aside)
         bad = self.quarantine.rows - quarantined
         rows = self.staged - staged + bad
-        self._check_part(part, rows)
+        demand_rows(part, rows)
         return FileTally(of.uri, of.version, of.modified, of.size, rows, bad) if of else None
 
     @cached_property
@@ -180,22 +176,13 @@ class Sanitizer:
         limit = self.manifest.plan.row_limit if self.is_file else None
         return takes(self.manifest.parts, limit, self._batches)
 
-    def _check_part(self, part: Part, rows: int) -> None:
-        if part.rows is not None and part.rows != rows:
-            raise AccountingError(f"{self._name}: {part.uri} holds {rows} rows, extract wrote {part.rows}")
-
     def _batches(self, part: Part) -> Iterator[Batch]:
-        with self.landing.open(part) as stream:
-            if self.is_file:
-                assert isinstance(self.resource.spec, Files)
-                with _naming(part):
-                    yield from format_of(self.resource.spec.format).read(stream)
-                return
-            number = 0
-            file = pq.ParquetFile(io.BufferedReader(stream))  # type: ignore[type-var]  # readable
-            for rows in file.iter_batches(batch_size=ROWS_AT_ONCE):
-                yield _numbered(rows, number)
-                number += rows.num_rows
+        if not self.is_file:
+            yield from table_batches(self.landing, part)
+            return
+        assert isinstance(self.resource.spec, Files)
+        with self.landing.open(part) as stream, _naming(part):
+            yield from format_of(self.resource.spec.format).read(stream)
 
     def _checked(self, done: Manifest, *, has_columns: bool) -> Manifest:
         if done.rows_read != done.rows_staged + done.rows_quarantined:
@@ -228,10 +215,6 @@ class Sanitizer:
             " Repair them at the source, set columns.types, or raise max_bad_rows to load the others and"
             " quarantine these"
         )
-
-
-def _numbered(rows: pa.RecordBatch, before: int) -> Batch:
-    return Batch(rows, pa.array(range(before + 1, before + 1 + rows.num_rows), pa.int64()))
 
 
 class _naming:
