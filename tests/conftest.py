@@ -68,3 +68,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 2 if item.get_closest_marker("airflow") else int(bool(item.get_closest_marker("stack")))
 
     items.sort(key=needs)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many values of every type were tried at the destination, and what became of them."""
+    from tally import lines
+
+    if shown := list(lines()):
+        terminalreporter.section("values at the destination")
+        for line in shown:
+            terminalreporter.write_line(line)
