@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 STEPS = ("extract", "sanitize", "load", "publish")
-COUNTS = ("inserted", "updated", "unchanged", "superseded", "deleted")
+COUNTS = ("inserted", "updated", "unchanged", "superseded", "deleted", "restored")
 Outcome = Literal["published", "superseded", "skipped", "failed"]
 
 
@@ -82,7 +82,7 @@ def resource_report(resource: str, table: str, tasks: Mapping[str, TaskResult]) 
         window=publish.get("window") or extract.get("window", ""),
         rows_extracted=publish.get("rows_read", extract.get("rows")),
         rows_staged=publish.get("rows_staged", sanitize.get("rows_staged")),
-        published={name: publish[name] for name in COUNTS} if publish else None,
+        published={name: publish.get(name, 0) for name in COUNTS} if publish else None,
         rows_quarantined=publish.get("quarantined", sanitize.get("rows_quarantined")),
         bytes=publish.get("bytes", extract.get("bytes")),
         files=publish.get("files", extract.get("objects")),
@@ -113,7 +113,7 @@ def _lines(report: ResourceReport) -> Iterator[str]:
     if report.rows_staged is not None:
         yield f"  staged       {_count(report.rows_staged, 'row')}"
     if report.published is not None:
-        yield f"  published    {', '.join(f'{report.published[name]:,} {name}' for name in COUNTS)}"
+        yield f"  published    {', '.join(_counts(report.published))}"
     if report.rows_quarantined is not None:
         yield f"  quarantined  {_count(report.rows_quarantined, 'row')}"
     for change in report.schema_changes:
@@ -122,6 +122,13 @@ def _lines(report: ResourceReport) -> Iterator[str]:
         yield f"  seconds      {', '.join(f'{step} {seconds:.1f}' for step, seconds in report.seconds.items())}"
     if report.message:
         yield f"  {f'{report.failed_task} failed' if report.failed_task else 'note'}: {report.message}"
+
+
+def _counts(published: Mapping[str, int]) -> Iterator[str]:
+    """Spell the counts; of restored rows only where there are some, since few resources can have any."""
+    for name in COUNTS:
+        if published[name] or name != "restored":
+            yield f"{published[name]:,} {name}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -38,10 +38,20 @@ def test_a_published_resource_reports_what_publish_says() -> None:
     found = resource_report("orders", "p.d.orders", tasks())
     assert (found.outcome, found.mode, found.window) == ("published", "live", "[a, b)")
     assert (found.rows_extracted, found.rows_staged, found.rows_quarantined) == (12, 10, 2)
-    assert found.published == {"inserted": 7, "updated": 1, "unchanged": 1, "superseded": 1, "deleted": 0}
+    counts = {"inserted": 7, "updated": 1, "unchanged": 1, "superseded": 1, "deleted": 0, "restored": 0}
+    assert found.published == counts
     assert (found.bytes, found.files, found.schema_changes) == (12_345_678, 2, ("column note was added",))
     assert found.seconds == {"extract": 1.23, "sanitize": 1.23, "load": 1.23, "publish": 1.23}
     assert (found.failed_task, found.message) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("restored", "said"), [(0, "1 superseded, 0 deleted\n"), (1200, "0 deleted, 1,200 restored\n")]
+)
+def test_restored_rows_are_told_where_there_are_some(restored: int, said: str) -> None:
+    publish = TaskResult("success", 1.0, PUBLISH | {"restored": restored})
+
+    assert said in report(resource_report("orders", "p.d.orders", tasks(publish=publish))).to_text()
 
 
 def test_a_failed_load_keeps_what_is_known_until_then() -> None:

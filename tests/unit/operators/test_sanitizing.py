@@ -23,7 +23,7 @@ from etl_factory.errors import (
     StaleError,
     TerminalError,
 )
-from etl_factory.landing.manifest import FileTally, Manifest, Part
+from etl_factory.landing.manifest import FileTally, Manifest, Mode, Part, Plan
 from etl_factory.operators.sanitizing import Sanitizer
 from etl_factory.schema.types import Field
 from examples import Write
@@ -492,3 +492,82 @@ def test_an_empty_table_is_made_all_the_same(table: Clean) -> None:
 def test_a_table_without_columns(table: Clean) -> None:
     with pytest.raises(SchemaError, match=f"no column is there to be loaded into {TABLE}"):
         table(declared=pa.schema([]))
+
+
+# Keys of the source, where deletes are looked for
+
+KEYED = "table: public.orders\nload: transactional\ncursor: a\nprimary_key: [b, id]\ndeletes: remove"
+ROWS = pa.table({"id": ["1", "2"], "a": [1, 2], "b": ["x", "y"], "c": [None, "z"]})
+
+
+@pytest.fixture
+def keyed(write: Write, landing: FakeLanding) -> Clean:
+    """Return a function that cleans a table's rows and keys, and the resource's YAML says how."""
+
+    def run(*keys: Part | pa.Table, spec: str = "", mode: Mode = "live", rows: pa.Table = ROWS) -> Manifest:
+        resource = resource_of(write, f"{KEYED}\n{spec}")
+        put = [p if isinstance(p, Part) else landing.put_table(f"keys-{n}", p) for n, p in enumerate(keys)]
+        manifest = manifest_of(
+            resource,
+            plan=Plan(LOAD_ID, mode, 0, None),
+            parts=(landing.put_table("part-0", rows),),
+            keys=tuple(put),
+            rows_read=len(rows),
+            schema=base64.b64encode(rows.schema.serialize()).decode(),
+        )
+        return Sanitizer(resource, landing, manifest, "sanitize-1").run(None)
+
+    return run
+
+
+def test_keys_that_are_clean_are_taken_as_they_are(keyed: Clean, landing: FakeLanding) -> None:
+    done = keyed(ROWS.select(["id", "b"]), pa.table({"id": ["3"], "b": ["z"]}))
+
+    assert [part.uri for part in done.keys] == [
+        "gs://acme-landing/keys-0.parquet",
+        "gs://acme-landing/keys-1.parquet",
+    ]
+    assert [(field["name"], field["type"]) for field in done.key_fields] == [
+        ("id", "STRING"),
+        ("b", "STRING"),
+    ]
+
+
+def test_keys_are_named_and_cast_as_the_rows_are(keyed: Clean, landing: FakeLanding) -> None:
+    """What cannot be cast is no published row's key, and costs no bad row: its row is counted with the rows."""
+    spec = "columns: { rename: { b: part_no }, types: { id: INT64 } }"
+    keys = pa.table({"id": ["1", "2", "none", None], "b": ["x", "y", "z", "w"]})
+    done = keyed(keys, spec=spec)
+
+    assert [part.uri for part in done.keys] == [f"{PREFIX}/keys-00000.parquet"]
+    assert landing.rows(done.keys) == [
+        {"id": 1, "part_no": "x"},
+        {"id": 2, "part_no": "y"},
+        {"id": None, "part_no": "w"},
+    ]
+    assert set(landing.rows(done.parts)[0]) == {"id", "a", "part_no", "c"}
+    assert [(field["name"], field["type"]) for field in done.key_fields] == [
+        ("id", "INT64"),
+        ("part_no", "STRING"),
+    ]
+    assert done.rows_quarantined == 0
+
+
+def test_an_empty_source_has_no_keys_and_says_so(keyed: Clean) -> None:
+    done = keyed(rows=ROWS.slice(0, 0))
+
+    assert (done.keys, done.rows_staged) == ((), 0)
+    assert [field["name"] for field in done.key_fields] == ["id", "b"]
+
+
+@pytest.mark.parametrize("mode", ["backfill", "full_refresh"])
+def test_only_a_live_run_has_keys(keyed: Clean, mode: Mode) -> None:
+    assert keyed(mode=mode).key_fields == ()
+
+
+@pytest.mark.parametrize("spec", ["", "columns: { types: { id: INT64 } }"], ids=["reused", "rewritten"])
+def test_keys_that_were_lost_are_found(keyed: Clean, landing: FakeLanding, spec: str) -> None:
+    part = landing.put_table("keys-0", ROWS.select(["id", "b"]), rows=3)
+
+    with pytest.raises(AccountingError, match=r"keys-0.parquet holds 2 rows, extract wrote 3.*clear the run"):
+        keyed(part, spec=spec)

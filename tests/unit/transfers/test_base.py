@@ -45,8 +45,8 @@ class Rows(TableSnapshot):
 
     schema, now = SCHEMA, NOW
 
-    def __init__(self, ids: list[int], miscounted: int) -> None:
-        self.ids, self.miscounted = ids, miscounted
+    def __init__(self, ids: list[int], miscounted: int, lost_keys: int) -> None:
+        self.ids, self.miscounted, self.lost_keys = ids, miscounted, lost_keys
 
     def cursor_kind(self) -> CursorKind:
         return "integer"
@@ -66,12 +66,16 @@ class Rows(TableSnapshot):
         if found := self._within(window):
             yield pa.record_batch({"id": found}, SCHEMA)
 
+    def read_keys(self, keys: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        for batch in super().read_keys(keys):
+            yield batch.slice(self.lost_keys)
+
 
 class Numbers(TableSource):
     """A source of one table, which grows when the test says so."""
 
-    def __init__(self, *ids: int, miscounted: int = 0) -> None:
-        self.ids, self.miscounted = list(ids), miscounted
+    def __init__(self, *ids: int, miscounted: int = 0, lost_keys: int = 0) -> None:
+        self.ids, self.miscounted, self.lost_keys = list(ids), miscounted, lost_keys
 
     def check(self) -> str:
         return "numbers"
@@ -81,7 +85,7 @@ class Numbers(TableSource):
 
     @contextmanager
     def snapshot(self, selection: Selection) -> Iterator[Rows]:
-        yield Rows(self.ids, self.miscounted)
+        yield Rows(self.ids, self.miscounted, self.lost_keys)
 
 
 class Drops(S3Source):
@@ -184,6 +188,36 @@ class TestTables:
 
         assert (left["rows"], left["window"]) == (2, "[-∞, 3)")
 
+    def test_a_row_limit_reads_and_plans_just_so_many(self, orders: Resource, landing: FakeLanding) -> None:
+        source = Numbers(1, 2, 3)
+        manifest = manifest_of(landing, extract_table(context(row_limit=2), orders, source))
+        again = manifest_of(landing, extract_table(context(try_number=2), orders, source))
+
+        assert (manifest.rows_read, manifest.plan.row_limit) == (2, 2)
+        assert [row["id"] for row in landing.rows(manifest.parts)] == [1, 2]
+        assert (again.rows_read, again.plan.row_limit) == (2, 2)
+
+    def test_a_row_limit_that_comes_later_holds_for_its_own_try(
+        self, orders: Resource, landing: FakeLanding
+    ) -> None:
+        extract_table(context(), orders, Numbers(1, 2, 3))
+
+        limited = manifest_of(landing, extract_table(context(row_limit=1), orders, Numbers(1, 2, 3)))
+        whole = manifest_of(landing, extract_table(context(), orders, Numbers(1, 2, 3)))
+
+        assert (limited.rows_read, limited.plan.row_limit) == (1, 1)
+        assert (whole.rows_read, whole.plan.row_limit) == (3, None)
+
+    def test_a_resource_that_the_run_does_not_name_is_left_alone(
+        self, orders: Resource, warehouse: FakeWarehouse, landing: FakeLanding
+    ) -> None:
+        tasks = SimpleNamespace(task_ids=["orders.extract", "lines.extract"])
+
+        with pytest.raises(NothingToLoad, match="not asked for in this run"):
+            extract_table({**context(resources=["lines"]), "dag": tasks}, orders, Numbers(1))
+
+        assert landing.objects == {}
+
     def test_the_watermark_of_another_cursor_is_refused(
         self, orders: Resource, warehouse: FakeWarehouse
     ) -> None:
@@ -233,7 +267,7 @@ class TestTables:
         warehouse.heads = [head(orders)]
 
         with pytest.raises(NothingToLoad, match="Nothing was published; the watermark stays"):
-            extract_table(context(), orders, Numbers(1, 2))
+            extract_table(context(), orders, Numbers())
         assert not any(uri.endswith("manifest.json") for uri in landing.objects)
 
     def test_a_backfill_leaves_a_catalog_alone(self, write: Write, warehouse: FakeWarehouse) -> None:
@@ -241,6 +275,68 @@ class TestTables:
 
         with pytest.raises(NothingToLoad, match="a backfill reads a window, and a catalog has none"):
             extract_table(context(start="1", end="9"), catalog, Numbers(1))
+
+
+DELETES = f"{TABLE}\ndeletes: mark"
+
+
+class TestDeletes:
+    """A live run reads every key of the source, whatever its window holds."""
+
+    @pytest.fixture
+    def orders(self, write: Write, warehouse: FakeWarehouse) -> Resource:
+        return resource_of(write, DELETES)
+
+    def keys(self, landing: FakeLanding, left: Mapping[str, Any]) -> list[int]:
+        return [row["id"] for row in landing.rows(manifest_of(landing, left).keys)]
+
+    def test_the_keys_of_all_rows_are_read_beside_the_window(
+        self, orders: Resource, warehouse: FakeWarehouse, landing: FakeLanding
+    ) -> None:
+        warehouse.heads = [head(orders)]
+
+        left = extract_table(context(), orders, Numbers(1, 2, 11))
+
+        assert (left["rows"], self.keys(landing, left)) == (1, [1, 2, 11])
+        assert [part.uri.rpartition("/")[2] for part in manifest_of(landing, left).keys] == [
+            "keys-00000.parquet"
+        ]
+
+    @pytest.mark.parametrize("ids", [(1, 2), ()], ids=["nothing new", "an empty source"])
+    def test_a_window_without_rows_is_no_reason_to_skip(
+        self, orders: Resource, warehouse: FakeWarehouse, landing: FakeLanding, ids: tuple[int, ...]
+    ) -> None:
+        warehouse.heads = [head(orders, "900")]
+
+        left = extract_table(context(), orders, Numbers(*ids))
+
+        assert self.keys(landing, left) == list(ids)
+
+    @pytest.mark.parametrize(
+        "conf", [{"full_refresh": True}, {"start": "1", "end": "9"}, {"row_limit": 1}], ids=str
+    )
+    def test_other_runs_read_no_keys(
+        self, orders: Resource, landing: FakeLanding, conf: dict[str, Any]
+    ) -> None:
+        left = extract_table(context(**conf), orders, Numbers(1, 2))
+
+        assert manifest_of(landing, left).keys == ()
+
+    def test_deletes_that_are_ignored_cost_nothing(
+        self, write: Write, warehouse: FakeWarehouse, landing: FakeLanding
+    ) -> None:
+        left = extract_table(context(), resource_of(write, TABLE), Numbers(1, 2))
+
+        assert manifest_of(landing, left).keys == ()
+
+    def test_keys_that_the_source_did_not_count_stop_the_run(
+        self, orders: Resource, landing: FakeLanding
+    ) -> None:
+        source = Numbers(1, 2, 3, lost_keys=1)
+
+        with pytest.raises(AccountingError, match=r"counted 3 rows in all, but 2 keys were read"):
+            extract_table(context(), orders, source)
+        assert not any(uri.endswith("manifest.json") for uri in landing.objects)
 
 
 NEW_FILES = "path: s3://drops/*.csv\nformat: csv\nload: transactional"
