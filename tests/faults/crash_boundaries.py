@@ -109,8 +109,36 @@ def blow(strike: Strike) -> None:
 def install(find: Callable[[], Strike | None]) -> None:
     """Wrap every seam of this process, once; `find` says what strikes the running task, if anything."""
     at = Boundaries(find)
-    for wrap in (_wrap_landing, _wrap_copies, _wrap_parts, _wrap_warehouse, _wrap_load, _wrap_ledger):
+    for wrap in (_wrap_landing, _wrap_copies, _wrap_warehouse, _wrap_load, _wrap_ledger):
         wrap(at)
+
+
+def strike_of_this_task() -> Strike | None:
+    """Return what is to strike the Airflow task that runs in this process, from the folder that Airflow was given."""
+    dag_id, task_id = (os.environ.get(f"AIRFLOW_CTX_{name}_ID", "") for name in ("DAG", "TASK"))
+    file = Path(os.environ["FAULTS_STRIKES"]) / f"{dag_id}.json"
+    if not dag_id or not file.exists():
+        return None
+    strike = Strike.loads(file.read_text())
+    is_meant = strike.moment.step == task_id.rpartition(".")[2] and not Path(strike.mark).exists()
+    return strike if is_meant else None
+
+
+def make_small_parts(applies: Callable[[], bool]) -> None:
+    """Make many parts of few rows, where a small table would make one."""
+    from etl_factory.landing import parts
+
+    write = parts.PartWriter.write
+
+    def sliced(self: Any, batch: Any) -> None:
+        if not applies():
+            write(self, batch)
+            return
+        parts.PART_BYTES = parts.GROUP_ROWS = 1
+        for start in range(0, batch.num_rows, ROWS_PER_PART):
+            write(self, batch.slice(start, ROWS_PER_PART))
+
+    parts.PartWriter.write = sliced
 
 
 def _around(owner: type, name: str, at: Boundaries, kind: Callable[..., str | None]) -> None:
@@ -152,20 +180,6 @@ def _wrap_copies(at: Boundaries) -> None:
     from google.cloud.storage import Blob
 
     _around(Blob, "rewrite", at, lambda *_: "object")
-
-
-def _wrap_parts(_: Boundaries) -> None:
-    """Make many small parts of few rows."""
-    from etl_factory.landing import parts
-
-    parts.PART_BYTES = parts.GROUP_ROWS = 1
-    write = parts.PartWriter.write
-
-    def sliced(self: Any, batch: Any) -> None:
-        for start in range(0, batch.num_rows, ROWS_PER_PART):
-            write(self, batch.slice(start, ROWS_PER_PART))
-
-    parts.PartWriter.write = sliced
 
 
 def _statement(sql: str, *_: Any) -> str | None:

@@ -78,6 +78,7 @@ def run(order: Order) -> None:
         crash_boundaries.install(
             lambda: order.strike if order.strike and order.strike.moment.step == order.step else None
         )
+        crash_boundaries.make_small_parts(lambda: True)
         crash_mutations.put(order.breaks)
         said = json.dumps(_execute(order), default=str)
         print(said, flush=True)

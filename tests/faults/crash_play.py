@@ -8,9 +8,10 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,18 @@ class Run:
             return {"state": "killed"}
         raise Stuck(f"{step} ended with {child.exitcode}, unasked: see {folder / 'log'}")
 
+    def retry(self, step: str, strike: Strike | None = None) -> str:
+        """Try the step that was struck again, and go on from there; return what is struck then."""
+        return self.go(step, strike)
+
+    def give_up(self) -> None:
+        """Nothing goes on by itself here."""
+
+    def end(self) -> None:
+        """Leave no halted child behind."""
+        if self.stopped:
+            self.stopped.kill()
+
     def go_on(self) -> None:
         """Let the halted child run to its end; Airflow would not take what it says."""
         os.kill(self.stopped.pid, signal.SIGCONT)
@@ -131,14 +144,21 @@ def _is_stopped(pid: int) -> bool:
         return False
 
 
-class Play:
-    """One trial on its way."""
+def run_in_children(play: Play, number: int) -> Run:
+    """Make a run whose steps are child processes."""
+    return Run(play.resource, play.world, f"manual__{number}", play.trial.breaks)
 
-    def __init__(self, trial: Trial, world: World) -> None:
-        self.trial, self.world = trial, world
+
+class Play:
+    """One trial on its way; `make_run` makes its next run."""
+
+    def __init__(
+        self, trial: Trial, world: World, make_run: Callable[[Play, int], Any] = run_in_children
+    ) -> None:
+        self.trial, self.world, self.make_run = trial, world, make_run
         self.source: Source = source_of(trial.case, trial.id, world.env)
         self.resource = world.resource(trial.case, trial.id, self.source)
-        self.runs: list[Run] = []
+        self.runs: list[Any] = []
 
     def play(self) -> Outcome:
         """Play to the end and judge; an exception of the harness's own passes through."""
@@ -151,8 +171,7 @@ class Play:
             outcome.verdict.problems.append(str(error))
         finally:
             for run in self.runs:
-                if run.stopped:
-                    run.stopped.kill()
+                run.end()
         outcome.seconds = time.monotonic() - begin
         return outcome
 
@@ -175,19 +194,19 @@ class Play:
         self.source.mark_read()
         return bool(struck)
 
-    def _run(self) -> Run:
+    def _run(self) -> Any:
         """Run undisturbed: the present state is read."""
         run = self._new_run()
         run.go("extract")
         self.source.mark_read()
         return run
 
-    def _new_run(self) -> Run:
-        run = Run(self.resource, self.world, f"manual__{len(self.runs)}", self.trial.breaks)
+    def _new_run(self) -> Any:
+        run = self.make_run(self, len(self.runs))
         self.runs.append(run)
         return run
 
-    def _crash(self) -> tuple[str, Run]:
+    def _crash(self) -> tuple[str, Any]:
         run = self._new_run()
         return run.go("extract", self._strike("first")), run
 
@@ -195,16 +214,17 @@ class Play:
         mark = self.world.folder / self.trial.id / f"{name}.mark"
         return Strike(self.trial.moment, self.trial.action, str(mark))
 
-    def _recover(self, run: Run, struck: str) -> Run:
+    def _recover(self, run: Any, struck: str) -> Any:
         """Go on by a retry of the step, a clearing of the run, or another run; struck once more if asked."""
         if self.trial.recovery == "new run":
+            run.give_up()
             run = self._new_run()
-        first = struck if self.trial.recovery == "retry" else "extract"
         second = self.trial.second and replace(self._strike("second"), moment=self.trial.second)
-        if second and (struck := run.go(first, second)):
-            run.go(struck)
+        go_on = partial(run.retry, struck) if self.trial.recovery == "retry" else partial(run.go, "extract")
+        if second and (struck := go_on(second)):
+            run.retry(struck)
         elif not second:
-            run.go(first)
+            go_on(None)
         return run
 
     def _cleaned(self) -> set[str]:
@@ -223,10 +243,10 @@ class Play:
         self.source.drop()
 
 
-def play_one(trial: Trial, world: World) -> Outcome:
+def play_one(trial: Trial, world: World, make_run: Callable[[Play, int], Any] = run_in_children) -> Outcome:
     """Play one trial; what the harness itself fails at is a problem of the trial too."""
     try:
-        playing = Play(trial, world)
+        playing = Play(trial, world, make_run)
         outcome = playing.play()
         if not outcome.problems:
             playing.forget()

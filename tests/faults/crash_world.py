@@ -101,7 +101,9 @@ def _environment(env: Mapping[str, str], name: str) -> dict[str, str]:
     }
     if "MYSQL_URL" in env:
         own["FAULTS_MYSQL_URL"] = env["MYSQL_URL"].rpartition("/")[0] + f"/{name}"
-    made = {**env, **own}
+    # Without what would make the children Airflow's own processes.
+    kept = {name: value for name, value in env.items() if not name.startswith("AIRFLOW__")}
+    made = {**kept, **own}
     connections = World(made, Path(), name).connections()
     return made | {f"AIRFLOW_CONN_{conn_id.upper()}": value for conn_id, value in connections.items()}
 

@@ -13,14 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crash_play import Outcome
+    from crash_trials import Trial
+    from crash_world import World
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 PATHS = [str(REPOSITORY / "plugins"), str(REPOSITORY / "include"), str(HERE.parent), str(HERE)]
-AT_ONCE = 2
+AT_ONCE, DAG_RUNS_AT_ONCE = 2, 4
 REPORT = REPOSITORY / ".faults/report.json"
 
 
@@ -42,19 +48,18 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepare(home: Path) -> dict[str, str]:
-    """Start the servers; return the environment of clients, without what makes this process Airflow's own."""
+def prepare(home: Path, *, with_airflow: bool) -> dict[str, str]:
+    """Start the servers; return their environment."""
     sys.path[:0] = PATHS
     os.environ["PYTHONPATH"] = os.pathsep.join(PATHS)
     os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="etl-factory-faults-"))
     os.environ |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
     logging.getLogger("azure").setLevel(logging.WARNING)
     from devstack.stack import Stack
+    from fault_profile import fault_profile
 
-    env = Stack(home, lambda line: print(line, flush=True)).start()
-    return {name: value for name, value in env.items() if not name.startswith("AIRFLOW_")} | {
-        "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": env["AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT"]
-    }
+    with fault_profile(home):
+        return Stack(home, lambda line: print(line, flush=True)).start(with_airflow=with_airflow)
 
 
 def play(asked: argparse.Namespace, env: Mapping[str, str]) -> bool:
@@ -65,10 +70,11 @@ def play(asked: argparse.Namespace, env: Mapping[str, str]) -> bool:
     from rich.console import Console
     from rich.progress import Progress
 
-    through_airflow = asked.trials // 5 if asked.airflow is None else asked.airflow
-    drawn = list(draw(asked.seed, asked.trials, through_airflow=through_airflow))
+    drawn = draw(asked.seed, asked.trials, through_airflow=asked.airflow)
     trials = [trial for trial in drawn if not asked.only or trial.id in asked.only]
     console, outcomes, begin = Console(), [], time.monotonic()
+    if not console.is_terminal:
+        console = Console(width=150)
     console.print(f"{len(trials)} trials, seed {asked.seed}")
     with (
         tempfile.TemporaryDirectory(prefix="faults-") as folder,
@@ -81,7 +87,7 @@ def play(asked: argparse.Namespace, env: Mapping[str, str]) -> bool:
             bar.advance(task)
             if outcome.problems:
                 told = "\n  ".join(outcome.problems)
-                again = f"--seed {asked.seed} --trials {asked.trials} --airflow {through_airflow}"
+                again = f"--seed {asked.seed} --trials {asked.trials} --airflow {asked.airflow}"
                 bar.console.print(
                     f"FAILED {outcome.trial}\n  {told}\n  again: --only {outcome.trial.id} {again}"
                 )
@@ -92,15 +98,25 @@ def play(asked: argparse.Namespace, env: Mapping[str, str]) -> bool:
     return not any(outcome.problems for outcome in outcomes)
 
 
-def _outcomes(trials: list, made: object) -> Iterator:
-    """Play them, some at once, and yield each outcome as it comes."""
-    from crash_play import play_one
+def _outcomes(trials: list[Trial], made: World, home: Path) -> Iterator[Outcome]:
+    """Play them, some at once, those through Airflow last, and yield each outcome as it comes."""
+    from crash_airflow import Ground
+    from crash_play import play_one, run_in_children
+
+    from demo.airflow_api import Airflow
 
     children = [trial for trial in trials if not trial.through_airflow]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from (
-            done.result() for done in as_completed([pool.submit(play_one, t, made) for t in children])
-        )
+    dag_runs = [trial for trial in trials if trial.through_airflow]
+    yield from _together(children, AT_ONCE, lambda trial: play_one(trial, made, run_in_children))
+    if dag_runs:
+        ground = Ground(Airflow(made.env), home)
+        ground.prepare(made, dag_runs)
+        yield from _together(dag_runs, DAG_RUNS_AT_ONCE, lambda trial: play_one(trial, made, ground.make_run))
+
+
+def _together(trials: list[Trial], at_once: int, play_one: Callable[[Trial], Outcome]) -> Iterator[Outcome]:
+    with ThreadPoolExecutor(at_once) as pool:
+        yield from (done.result() for done in as_completed([pool.submit(play_one, t) for t in trials]))
 
 
 def other_tests() -> bool:
@@ -114,7 +130,9 @@ def other_tests() -> bool:
 def main() -> int:
     """Attack everything; return the exit code."""
     asked = arguments()
-    well = play(asked, prepare(Path(asked.home)))
+    if asked.airflow is None:
+        asked.airflow = asked.trials // 5
+    well = play(asked, prepare(Path(asked.home), with_airflow=asked.airflow > 0))
     if not (asked.only or asked.alone):
         well = other_tests() and well
     return 0 if well else 1

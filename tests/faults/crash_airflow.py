@@ -1,0 +1,172 @@
+"""Real DAG runs for crash trials: an Airflow that notices dead tasks soon, whose tasks strike themselves when told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+from crash_boundaries import Strike
+from crash_play import Play, Stuck
+from crash_sources import source_of
+from crash_trials import STEPS, Trial
+from crash_world import TENANT, World
+
+from demo.airflow_api import Airflow
+from etl_factory.config.resource import Resource
+from etl_factory.secret_manager import SecretAccess
+
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Ground:
+    """An Airflow that runs with the profile: its API, and its stack's folder."""
+
+    airflow: Airflow
+    home: Path
+
+    def prepare(self, world: World, trials: Iterable[Trial]) -> None:
+        """Give it the tenant of all trials, and wait until it has their DAGs."""
+        sources = {
+            trial.id: world.source_yaml(trial.case, trial.id, source_of(trial.case, trial.id, world.env))
+            for trial in trials
+        }
+        self._store_secrets(world)
+        folder = self.home / "tenants" / TENANT
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.yaml"):
+            old.unlink()
+        for name, text in sources.items():
+            (folder / f"{name}.yaml").write_text(text)
+        (folder / "tenant.yaml").write_text(yaml.safe_dump(world.tenant))
+        for name in sources:
+            until(lambda name=name: self.airflow.has_dag(f"{TENANT}__{name}"), f"no DAG of {name}")
+
+    def _store_secrets(self, world: World) -> None:
+        env = world.env
+        secrets = SecretAccess(env["ETL_FACTORY_SECRETS_PROJECT"], env["SECRET_MANAGER_ENDPOINT"])
+        for conn_id, value in world.connections().items():
+            if value:
+                secrets.write(f"airflow-connections-{conn_id}", value)
+
+    def make_run(self, play: Play, _: int) -> DagRun:
+        """Make a trial's next DAG run."""
+        return DagRun(play.resource, self, play.trial)
+
+    def strike(self, trial: Trial, strike: Strike) -> None:
+        """Have the trial's next task struck."""
+        (self.home / "strikes" / f"{TENANT}__{trial.id}.json").write_text(strike.dumps())
+
+
+def until(done: Callable[[], Any], otherwise: str, seconds: float = SECONDS) -> Any:
+    """Wait for a true answer; raises Stuck when none comes."""
+    deadline = time.monotonic() + seconds
+    while not (answer := done()):
+        if time.monotonic() > deadline:
+            raise Stuck(f"{otherwise} after {seconds:.0f} s")
+        time.sleep(0.5)
+    return answer
+
+
+@dataclass
+class DagRun:
+    """One DAG run of a trial, with the same verbs as a run in child processes."""
+
+    ENDED: ClassVar[tuple[str, ...]] = ("success", "failed")
+    resource: Resource
+    ground: Ground
+    trial: Trial
+    run_id: str = ""
+    left: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    stopped: Path | None = None
+    """The mark of the task that halts at a boundary, if one does."""
+
+    @property
+    def path(self) -> str:
+        """Where the API has this run."""
+        return f"/dags/{self.resource.dag_id}/dagRuns/{self.run_id}"
+
+    def go(self, _: str, strike: Strike | None = None) -> str:
+        """Run from `extract`, cleared if it has run before; return the step that was struck, else nothing."""
+        if strike:
+            self.ground.strike(self.trial, strike)
+        if self.run_id:
+            self._clear()
+        else:
+            self.run_id = self.ground.airflow.start(self.resource.dag_id)
+        return self._await(strike)
+
+    def retry(self, _: str, strike: Strike | None = None) -> str:
+        """Leave it to Airflow to try the struck task again; return what is struck then."""
+        if strike:
+            self.ground.strike(self.trial, strike)
+        return self._await(strike)
+
+    def _await(self, strike: Strike | None) -> str:
+        mark = Path(strike.mark) if strike else None
+        until(
+            lambda: (mark and mark.exists()) or self._state() in self.ENDED, f"{self.path}: {self._tasks()}"
+        )
+        if mark and mark.exists():
+            assert strike
+            self.stopped = mark if strike.action != "kill" else None
+            return strike.moment.step
+        return self._ended()
+
+    def _ended(self) -> str:
+        if self._state() == "failed":
+            raise Stuck(f"{self.path} failed: {self._tasks()}")
+        states = {task["task_id"].rpartition(".")[2]: task["state"] for task in self._instances()}
+        self.left = {step: {} for step in STEPS if states[step] == "success"}
+        return ""
+
+    def _clear(self) -> None:
+        body = {"dry_run": False, "dag_run_id": self.run_id, "only_failed": False, "reset_dag_runs": True}
+        self.ground.airflow.call("POST", f"/dags/{self.resource.dag_id}/clearTaskInstances", body)
+
+    def _state(self) -> str:
+        return self.ground.airflow.state(self.resource.dag_id, self.run_id)
+
+    def _instances(self) -> list[dict[str, Any]]:
+        return self.ground.airflow.tasks(self.resource.dag_id, self.run_id)
+
+    def _tasks(self) -> str:
+        """Say how each task stands, and what a failed one logged."""
+        found = []
+        for task in self._instances():
+            name, tries = task["task_id"], task["try_number"]
+            told = f"{name} {task['state']} try {tries}"
+            if task["state"] == "failed":
+                told += f": {self.ground.airflow.log(self.resource.dag_id, self.run_id, name, tries)[-600:]}"
+            found.append(told)
+        return ", ".join(found)
+
+    def give_up(self) -> None:
+        """Fail the run, as a person would before another one."""
+        self.ground.airflow.call("PATCH", self.path, {"state": "failed"})
+        until(lambda: self._state() == "failed", f"{self.path} does not fail")
+
+    def go_on(self) -> None:
+        """Let the halted task go on, and wait until it is gone."""
+        assert self.stopped
+        pid = int(self.stopped.read_text())
+        os.kill(pid, signal.SIGCONT)
+        until(lambda: not _lives(pid), f"the zombie {pid} of {self.path} still lives", 90)
+
+    def end(self) -> None:
+        """Leave no halted task behind."""
+        if self.stopped and _lives(pid := int(self.stopped.read_text())):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
