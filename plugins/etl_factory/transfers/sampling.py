@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from etl_factory.landing.manifest import PlannedObject
@@ -20,6 +21,11 @@ class FirstRows(TableSnapshot):
         self.snapshot, self.limit = snapshot, limit
         self.schema, self.now = snapshot.schema, snapshot.now
         self._unread: Iterator[pa.RecordBatch] = iter(())
+
+    @property
+    def settled(self) -> datetime:
+        """Moment before which the source is settled, as the snapshot tells."""
+        return self.snapshot.settled
 
     def cursor_kind(self) -> CursorKind:
         """Classify the cursor column as the snapshot does."""

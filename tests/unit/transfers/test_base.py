@@ -414,6 +414,15 @@ class TestFiles:
 
         assert self.names(landing, left) == ["b.csv"]
 
+    @pytest.mark.parametrize("spec", [NEW_FILES, ALL_FILES], ids=["new", "catalog"])
+    def test_a_row_limit_copies_no_more_files_than_rows(
+        self, write: Write, drops: Drops, landing: FakeLanding, spec: str
+    ) -> None:
+        left = extract_files(context(row_limit=1), resource_of(write, spec, type_="s3"), drops, drops.copy)
+
+        assert self.names(landing, left) == ["a.csv"]
+        assert manifest_of(landing, left).plan.row_limit == 1
+
     def test_a_backfill_of_files_takes_no_numbers(self, write: Write, drops: Drops) -> None:
         with pytest.raises(TerminalError, match="must be dates or times: files are chosen by when"):
             extract_files(

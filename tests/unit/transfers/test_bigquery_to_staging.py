@@ -63,13 +63,13 @@ class Shop:
         """From now on a row arrives before every statement, within every window."""
         self.client.arrival = f"INSERT INTO `{self.table}` VALUES (0, TIMESTAMP '2025-01-01', 'late')"
 
-    def extract(self, spec: str) -> Manifest:
+    def extract(self, spec: str, **conf: Any) -> Manifest:
         resource = resource_of(self.write, spec, type_="bigquery")
         resource = replace(resource, destination=replace(resource.destination, dataset=self.dataset))
         self.patch.setattr(google, "landing", lambda of: self.landing)
         self.patch.setattr(google, "bigquery_client", lambda of, conn_id: self.client)
         self.patch.setattr(google, "warehouse", lambda of: Warehouse(self.client, of.target))
-        run = SimpleNamespace(run_id=uuid.uuid4().hex, run_after=LATER, run_type="manual", conf={})
+        run = SimpleNamespace(run_id=uuid.uuid4().hex, run_after=LATER, run_type="manual", conf=conf)
         context = {"dag_run": run, "ti": SimpleNamespace(try_number=1), "params": {}}
         left = BigQueryToStagingOperator(task_id="extract", resource=resource).execute(context)
         return load_manifest(self.landing.read_text(left["manifest"]) or "")
@@ -136,6 +136,17 @@ def test_a_query_that_never_answers_the_same_is_tried_again(shop: Shop) -> None:
         shop.extract(f"{half}\nload: catalog")
 
     assert not isinstance(raised.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("source", "load"), [(table, BY_ID), (table, "load: catalog"), (query, "load: catalog"), (view, BY_ID)]
+)
+def test_a_row_limit_copies_no_more(shop: Shop, source: Spec, load: str) -> None:
+    few = shop.extract(f"{source(shop)}\n{load}", row_limit=2)
+    all_ = shop.extract(f"{source(shop)}\n{load}", row_limit=9)
+
+    assert (few.rows_read, len(shop.staged(few)), few.plan.row_limit) == (2, 2, 2)
+    assert (all_.rows_read, shop.staged(all_), all_.plan.row_limit) == (3, [1, 2, 3], 9)
 
 
 def test_no_rows_leave_no_staging_table(shop: Shop) -> None:
