@@ -16,7 +16,7 @@ from etl_factory.sources.base import Connection, TableSource
 from etl_factory.sources.mysql import MySQLSource
 from etl_factory.sources.postgres import PostgresSource
 
-DATABASE = "etl_contract_tables"
+DATABASE = f"etl_contract_tables_{os.getpid()}"
 
 
 @dataclass(frozen=True)
