@@ -232,7 +232,7 @@ def test_an_answer_that_is_none_is_transient(bucket: Bucket) -> None:
     part = bucket.put()
     bucket.edge.answers("alt=media", 206, b"<html>")
 
-    with pytest.raises(TransientError, match="Cloud Storage is not available for gs://.*/part at the moment"):
+    with pytest.raises(TransientError, match=r"Cloud Storage is not available for gs://.*/part at the moment"):
         read(bucket, part)
 
 
@@ -240,7 +240,7 @@ def test_bytes_that_were_damaged_are_not_believed(bucket: Bucket) -> None:
     part = bucket.put()
     bucket.edge.answers("alt=media", 206, bytes(CHUNK), Content_Range=f"bytes 0-{CHUNK - 1}/{len(CONTENT)}")
 
-    with pytest.raises(TransientError, match="part arrived with checksum .*damaged on its way"):
+    with pytest.raises(TransientError, match=r"part arrived with checksum .*damaged on its way"):
         read(bucket, part)
 
 

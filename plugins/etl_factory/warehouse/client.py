@@ -49,15 +49,27 @@ class Warehouse:
         """Return the rows of a SELECT, by one request; with `absent_ok`, none when its table does not exist."""
         try:
             with bigquery_errors():
-                config = self._query_config(parameters)
-                found = self.client.query_and_wait(
-                    sql, job_config=config, retry=repeated(), job_retry=repeated_job()
-                )
-                return [dict(row) for row in found]
+                return self._asked(sql, self._query_config(parameters))
         except NotFoundError:
             if absent_ok:
                 return []
             raise
+
+    def _asked(self, sql: str, config: Any) -> list[dict[str, Any]]:
+        from google.api_core.exceptions import Conflict
+
+        def ask() -> list[dict[str, Any]]:
+            found = self.client.query_and_wait(
+                sql, job_config=config, retry=repeated(), job_retry=repeated_job()
+            )
+            return [dict(row) for row in found]
+
+        try:
+            return ask()
+        except (
+            Conflict
+        ):  # the same request, whose answer was lost, is known already: one under a new id is not
+            return ask()
 
     def run_once(
         self, job_id: str, submit: Callable[[str], QueryJob | LoadJob], is_done: Callable[[], bool]
