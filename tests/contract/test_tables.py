@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
@@ -581,6 +581,61 @@ class TestErrors:
         refused = AccessDeniedError if moves.name == "postgres" else NotFoundError
         with pytest.raises(refused, match=r"GRANT SELECT|may not see it"):
             rows(source, Selection(table="moves"))
+
+
+class TestKeys:
+    """The columns that tell rows apart, of every row, just as a read gives them."""
+
+    KEYS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "postgres": ("key", "words", "money_like", "any_number", "moment", "day", "bytes", "id"),
+        "mysql": ("words", "money_like", "moment", "local", "day", "bytes", "id"),
+    }
+
+    def keys(self, system: System, selection: Selection) -> list[dict[str, Any]]:
+        with system.source().snapshot(selection) as snapshot:
+            return [row for batch in snapshot.read_keys(selection.primary_key) for row in batch.to_pylist()]
+
+    def test_each_is_what_the_row_holds(self, every_type: System) -> None:
+        known = {"id", *every_type.columns}
+        names = tuple(name for name in self.KEYS[every_type.name] if name in known)
+        assert len(names) > 3
+        for relation in ({"table": "every_type"}, {"query": "SELECT * FROM every_type"}):
+            found = self.keys(every_type, Selection(**relation, primary_key=names))
+            wanted = [{name: row[name] for name in names} for row in expected(every_type.columns)]
+            assert sorted(found, key=lambda row: row["id"]) == wanted
+
+    def test_one_of_any_type_is_what_the_row_holds(self, every_type: System) -> None:
+        with every_type.source().snapshot(Selection(table="every_type")) as snapshot:
+            rows_ = [row for batch in snapshot.read(None) for row in batch.to_pylist()]
+            for name in every_type.columns:
+                found = [row for batch in snapshot.read_keys((name,)) for row in batch.to_pylist()]
+                assert found == [{name: row[name]} for row in rows_], name
+
+    def test_they_are_read_whatever_the_window(self, moves: System) -> None:
+        first = KINDS["instant"][0]
+        selection = Selection(table="moves", cursor="at_instant", primary_key=("id",))
+        with moves.source().snapshot(selection) as snapshot:
+            window = Window("instant", first, first)
+            assert [row for batch in snapshot.read(window) for row in batch.to_pylist()]
+            moves.execute("CREATE TABLE IF NOT EXISTS later (id int)", "INSERT INTO moves (id) VALUES (99)")
+            found = [row["id"] for batch in snapshot.read_keys(("id",)) for row in batch.to_pylist()]
+            assert (sorted(found), snapshot.count(None)) == (list(range(7)), 7)
+        moves.execute("DELETE FROM moves WHERE id = 99")
+
+    def test_no_other_column_is_asked_for(self, system: System) -> None:
+        system.execute("CREATE TABLE keyed (a int, b int, note int)", "INSERT INTO keyed VALUES (1, 2, 3)")
+        system.user("contract_keys", "SELECT (a, b) ON keyed")
+        source = system.source(login="contract_keys", password="limited")
+        query = Selection(query="SELECT a, b FROM keyed", primary_key=("b", "a"))
+        table = Selection(table="keyed", include=("a", "b"), primary_key=("b", "a"))
+        for selection in (query, table):
+            with source.snapshot(selection) as snapshot:
+                found = [row for batch in snapshot.read_keys(("b", "a")) for row in batch.to_pylist()]
+                assert (found, snapshot.count(None)) == ([{"a": 1, "b": 2}], 1)
+
+    def test_an_empty_table_has_none(self, system: System) -> None:
+        system.execute("CREATE TABLE no_rows (id int PRIMARY KEY)")
+        assert self.keys(system, Selection(table="no_rows", primary_key=("id",))) == []
 
 
 class TestDiscovery:
