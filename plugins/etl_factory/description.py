@@ -12,9 +12,11 @@ from etl_factory.sources import source_class
 from etl_factory.sources.specs import CatalogFiles, Files, SourceSpec, TransactionalTable
 from etl_factory.sources.words import MANUAL
 
-START_HELP = "Read again from here: a date, a time (with offset, or UTC) or an integer cursor's value."
+START_HELP = "Read again from here: a date, a time (the tenant's clock, unless with its offset) or an integer."
 END_HELP = "Read again up to here, exclusive. A backfill needs both ends and never moves the watermark."
 FULL_REFRESH_HELP = "Read everything and replace the published tables, in one transaction each."
+RESOURCES_HELP = "Load these only; the tasks of the others are skipped. Empty: all of them."
+ROW_LIMIT_HELP = "For a look: read this many rows of each resource into staging, and publish nothing."
 LONGEST_LINE = 2000
 LONGEST_CELL = 500
 FAILURE = """\

@@ -47,7 +47,7 @@ def build_dag(tenant: Tenant, source: SourceSpec, settings: Settings | None = No
         tags=[tenant.tenant, source.type],
         access_control={tenant.airflow_role: ACCESS} if tenant.airflow_role else None,
         default_args={"owner": source.owner, "on_failure_callback": failure_callbacks(tenant)},
-        params=run_parameters(),
+        params=run_parameters(list(source.resources)),
     ) as dag:
         for resource in resources(tenant, source, settings.gcp_conn_id):
             with TaskGroup(resource.name, tooltip=description.reads(resource)):
@@ -88,14 +88,33 @@ def published(resource: Resource) -> Asset:
     return Asset(uri="bigquery://" + resource.table_id.replace(".", "/"))
 
 
-def run_parameters() -> dict[str, Param]:
-    """Return what a person may ask of one run, by hand."""
+def run_parameters(names: list[str]) -> dict[str, Param]:
+    """Return what a person may ask of one run, by hand; `names` are the source's resources.
+
+    The trigger form makes a multi-select of an array with `examples`.
+    """
     bound: dict[str, Any] = {"type": ["null", "string"], "pattern": BOUND}
+    chosen: dict[str, Any] = {"items": {"type": "string", "enum": names}, "examples": names}
     return {
         "start": Param(None, **bound, title="Backfill from", description=description.START_HELP),
         "end": Param(None, **bound, title="Backfill until", description=description.END_HELP),
         "full_refresh": Param(
             False, type="boolean", title="Full refresh", description=description.FULL_REFRESH_HELP
+        ),
+        "resources": Param(
+            None,
+            type=["null", "array"],
+            uniqueItems=True,
+            **chosen,
+            title="Only these resources",
+            description=description.RESOURCES_HELP,
+        ),
+        "row_limit": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Row limit",
+            description=description.ROW_LIMIT_HELP,
         ),
     }
 
