@@ -46,7 +46,11 @@ def test_no_log_and_no_object_holds_a_password(
 ) -> None:
     found = list(files(local.home))
     assert any("task_id=" in str(path) for path in found), "task logs are among the files"
-    assert any("e2e-landing" in str(path) for path in found), "landing objects are among the files"
+    assert any("e2e-landing" in str(path) for path in found), (
+        "manifests of published loads are among the files"
+    )
+    kept = [path for path in found if "bad-landing" in str(path) and "raw" in path.parts]
+    assert kept, "objects of loads that failed are among the files"
     assert [str(path) for path in found if holding(path.read_bytes())] == []
 
 
