@@ -27,7 +27,7 @@ from etl_factory.schema.types import (
 )
 
 # BigQuery's dates and moments run from year 1 to year 9999, its TIME within a day; here in days and seconds.
-_DAYS, _SECONDS, _DAY = (-719162, 2932896), (-62135596800, 253402300799), (0, 86399)
+DAYS, _SECONDS, _DAY = (-719162, 2932896), (-62135596800, 253402300799), (0, 86399)
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 # A number is no moment, since it does not say since when; a moment without a zone is none with one.
 _NUMBERS = ("integer", "float", "decimal", "text")
@@ -196,9 +196,9 @@ def _off_calendar(array: pa.Array) -> pa.Array | None:
 
 def _limits(type_: pa.DataType) -> tuple[int, int] | None:
     if t.is_date32(type_):
-        return _DAYS
+        return DAYS
     if t.is_date64(type_):
-        return _DAYS[0] * 86_400_000, (_DAYS[1] + 1) * 86_400_000 - 1
+        return DAYS[0] * 86_400_000, (DAYS[1] + 1) * 86_400_000 - 1
     if not t.is_timestamp(type_) and not t.is_time(type_):
         return None
     first, last = _SECONDS if t.is_timestamp(type_) else _DAY
