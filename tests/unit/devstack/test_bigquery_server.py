@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -98,6 +99,25 @@ def test_a_job_is_known_and_its_id_taken_from_its_start(dataset: Dataset) -> Non
         dataset.client.query("SELECT 1", job_id=job_id, job_retry=None)
     assert dataset.client.get_job(job_id).state == "DONE"
     assert job_id in {job.job_id for job in dataset.client.list_jobs()}
+
+
+def test_of_those_who_make_one_table_at_once_the_later_find_it(dataset: Dataset) -> None:
+    def make(_: int) -> str:
+        try:
+            dataset.client.create_table(
+                bigquery.Table(f"{dataset.name}.once", [bigquery.SchemaField("a", "DATE")])
+            )
+        except Conflict:
+            return "found"
+        return "made"
+
+    def make_by_statement(_: int) -> None:
+        dataset.rows("CREATE TABLE IF NOT EXISTS `@only` AS SELECT 1 AS a")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(make, range(4))) == ["found", "found", "found", "made"]
+        list(pool.map(make_by_statement, range(4)))
+    assert dataset.rows("SELECT * FROM `@only`") == [(1,)]
 
 
 def test_a_temporary_table_is_gone_with_its_script(dataset: Dataset) -> None:
