@@ -9,10 +9,12 @@ from etl_factory.config.loading import BrokenFile
 from etl_factory.config.models import Tenant
 from etl_factory.config.resource import Resource, resources
 from etl_factory.sources import source_class
-from etl_factory.sources.specs import CatalogFiles, Files, SourceSpec, TransactionalTable
+from etl_factory.sources.specs import CatalogFiles, CatalogPart, Files, SourceSpec, TransactionalTable
 from etl_factory.sources.words import MANUAL
 
-START_HELP = "Read again from here: a date, a time (the tenant's clock, unless with its offset) or an integer."
+START_HELP = (
+    "Read again from here: a date, a time (the tenant's clock, unless with its offset) or an integer."
+)
 END_HELP = "Read again up to here, exclusive. A backfill needs both ends and never moves the watermark."
 FULL_REFRESH_HELP = "Read everything and replace the published tables, in one transaction each."
 RESOURCES_HELP = "Load these only; the tasks of the others are skipped. Empty: all of them."
@@ -106,7 +108,12 @@ def strategy(resource: Resource) -> str:
         rows = (
             f"upsert by {', '.join(spec.primary_key)}" if spec.primary_key else "keep every row version, once"
         )
-        return f"transactional along `{spec.cursor}`, {rows}"
+        gone = {"ignore": "", "mark": ", mark what is gone", "remove": ", remove what is gone"}
+        return f"transactional along `{spec.cursor}`, {rows}{gone[spec.deletes]}"
+    if isinstance(spec, CatalogPart) and spec.history != "none":
+        read = f"{spec.files} files" if isinstance(spec, CatalogFiles) else "one snapshot"
+        kept = {"snapshots": "beside those before, dated", "scd2": "kept as versions of each row"}
+        return f"catalog: {read}, {kept[spec.history]}"
     if isinstance(spec, Files):
         which = f"{spec.files} files" if isinstance(spec, CatalogFiles) else "new and changed files"
         rows = "replace the table" if isinstance(spec, CatalogFiles) else "a changed file replaces its rows"
