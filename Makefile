@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 DEVSTACK := PYTHONPATH=include $(PYTHON) -m devstack
 
-.PHONY: help demo up stack down status check test lint types clean bootstrap
+.PHONY: help demo up stack down status check test faults lint types clean bootstrap
 
 help:            ## what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,6 +39,9 @@ check: bootstrap lint types  ## the fast part of the tests: lint, types, unit an
 
 test: bootstrap lint types   ## everything: lint, types, all tests, on real servers
 	@$(PYTHON) -m pytest --durations=15
+
+faults: bootstrap ## attack it: 200 crash trials and all other fault tests (ARGS="--seed 1 --trials 50")
+	@$(PYTHON) tests/faults/run.py $(ARGS)
 
 clean: down      ## stop the stack and forget its data; environments stay
 	@rm -rf .devstack .demo

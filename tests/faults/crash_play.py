@@ -9,9 +9,8 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,13 @@ class Outcome:
 
     trial: Trial
     verdict: Verdict
-    struck: bool = False
+    kills: int = 0
     seconds: float = 0.0
+
+    @property
+    def struck(self) -> bool:
+        """Whether every moment was reached."""
+        return self.kills == len(self.trial.moments)
 
     @property
     def problems(self) -> list[str]:
@@ -165,34 +169,43 @@ class Play:
         begin = time.monotonic()
         outcome = Outcome(self.trial, Verdict())
         try:
-            outcome.struck = self._attack()
+            self._attack()
             outcome.verdict = judge(self.trial.case, self.resource, self.source, self._cleaned())
         except Stuck as error:
             outcome.verdict.problems.append(str(error))
         finally:
+            outcome.kills = len(list((self.world.folder / self.trial.id).glob("*.mark")))
             for run in self.runs:
                 run.end()
         outcome.seconds = time.monotonic() - begin
         return outcome
 
-    def _attack(self) -> bool:
+    def _attack(self) -> None:
+        """Strike at every moment in turn, and recover; a moment that never comes lets the run succeed."""
         trial = self.trial
         self.source.seed()
         if not trial.is_first:
             self._run()
             self.source.change(grows=trial.grows)
-        struck, run = self._crash()
+        run = self._new_run()
+        marks = [self._strike(number) for number in range(len(trial.moments))]
+        struck = run.go("extract", marks[0])
+        for strike in marks[1:]:
+            struck = struck and run.retry(struck, strike)
         if trial.meanwhile:
             self.source.change(grows=False)
         last = self._recover(run, struck) if struck else run
         if run.stopped:
             run.go_on()
-        if trial.again:
-            (self.runs[0] if trial.is_first else last).go("extract")
-        if trial.meanwhile:
+        self._end(last)
+
+    def _end(self, last: Any) -> None:
+        """Clear a run that has succeeded, and read what has changed meanwhile, if the trial asks for it."""
+        if self.trial.again:
+            (self.runs[0] if self.trial.is_first else last).go("extract")
+        if self.trial.meanwhile:
             self._run()
         self.source.mark_read()
-        return bool(struck)
 
     def _run(self) -> Any:
         """Run undisturbed: the present state is read."""
@@ -206,25 +219,21 @@ class Play:
         self.runs.append(run)
         return run
 
-    def _crash(self) -> tuple[str, Any]:
-        run = self._new_run()
-        return run.go("extract", self._strike("first")), run
-
-    def _strike(self, name: str) -> Strike:
-        mark = self.world.folder / self.trial.id / f"{name}.mark"
-        return Strike(self.trial.moment, self.trial.action, str(mark))
+    def _strike(self, number: int) -> Strike:
+        moments = self.trial.moments
+        mark = self.world.folder / self.trial.id / f"{number}.mark"
+        is_last = number == len(moments) - 1
+        return Strike(moments[number], self.trial.action if is_last else "kill", str(mark))
 
     def _recover(self, run: Any, struck: str) -> Any:
-        """Go on by a retry of the step, a clearing of the run, or another run; struck once more if asked."""
+        """Go on by a retry of the step, a clearing of the run, or another run."""
+        if self.trial.recovery == "retry":
+            run.retry(struck)
+            return run
         if self.trial.recovery == "new run":
             run.give_up()
             run = self._new_run()
-        second = self.trial.second and replace(self._strike("second"), moment=self.trial.second)
-        go_on = partial(run.retry, struck) if self.trial.recovery == "retry" else partial(run.go, "extract")
-        if second and (struck := go_on(second)):
-            run.retry(struck)
-        elif not second:
-            go_on(None)
+        run.go("extract")
         return run
 
     def _cleaned(self) -> set[str]:

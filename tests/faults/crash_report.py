@@ -12,7 +12,7 @@ from crash_play import Outcome
 from rich.console import Console
 from rich.table import Table
 
-COUNTS = ("trials", "killed", "lost", "doubled", "orphans", "failed")
+COUNTS = ("trials", "kills", "lost", "doubled", "orphans", "failed")
 
 
 def counts(outcomes: Iterable[Outcome]) -> dict[str, float]:
@@ -20,7 +20,7 @@ def counts(outcomes: Iterable[Outcome]) -> dict[str, float]:
     found = list(outcomes)
     return {
         "trials": len(found),
-        "killed": sum(outcome.struck for outcome in found),
+        "kills": sum(outcome.kills for outcome in found),
         "lost": sum(outcome.verdict.lost for outcome in found),
         "doubled": sum(outcome.verdict.doubled for outcome in found),
         "orphans": sum(outcome.verdict.orphans for outcome in found),
@@ -65,7 +65,7 @@ def _trial(outcome: Outcome) -> dict[str, Any]:
         "source": trial.case.type,
         "strategy": trial.case.strategy,
         "what": str(trial),
-        "struck": outcome.struck,
+        "kills": outcome.kills,
         "lost": verdict.lost,
         "doubled": verdict.doubled,
         "orphans": verdict.orphans,

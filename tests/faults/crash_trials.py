@@ -22,30 +22,36 @@ CLEANUPS = 3
 class Trial:
     """One crash and what follows it.
 
-    `is_first`: the resource has never been loaded. `grows`: the source has a new column. `second` strikes again
-    during the recovery. `meanwhile`: the source changes between crash and recovery. `again`: a run that has
-    succeeded is cleared at the end. `breaks` names a defect that is put into the product, for the harness's own test.
+    `moments`: the first strikes a new run, each other one the recovery from the one before it; `action` is the last
+    one's, the others kill. `is_first`: the resource has never been loaded. `grows`: the source has a new column.
+    `recovery` follows the last moment, a retry each other one. `meanwhile`: the source changes between crash and
+    recovery. `again`: a run that has succeeded is cleared at the end. `breaks` names a defect that is put into the
+    product, for the harness's own test.
     """
 
     id: str
     case: Case
-    moment: Moment
+    moments: tuple[Moment, ...]
     action: Action = "kill"
     is_first: bool = True
     grows: bool = False
     recovery: Recovery = "retry"
-    second: Moment | None = None
     meanwhile: bool = False
     again: bool = False
     through_airflow: bool = False
     breaks: str = ""
 
+    @property
+    def moment(self) -> Moment:
+        """The first that is struck."""
+        return self.moments[0]
+
     def __str__(self) -> str:
-        told = [f"{self.id}: {self.case.name}, {self.action} {self.moment}"]
+        struck = ", then ".join(map(str, self.moments))
+        told = [f"{self.id}: {self.case.name}, {self.action} {struck}"]
         told += ["of the first load"] if self.is_first else []
         told += ["with a new column"] if self.grows else []
         told += ["the source changes", f"{self.recovery}"] if self.meanwhile else [self.recovery]
-        told += [f"struck again {self.second}"] if self.second else []
         told += ["a run is cleared at the end"] if self.again else []
         return ", ".join([*told, *(["through Airflow"] if self.through_airflow else [])])
 
@@ -95,18 +101,17 @@ def _draw(dice: Random, name: str, case: Case, through_airflow: bool) -> Trial:
     moment = (
         _at_random(dice, STEPS) if is_timed else dice.choice(boundaries(case, is_first=is_first, grows=grows))
     )
-    second = None
-    if recovery != "new run" and action == "kill" and not through_airflow and dice.random() < 0.25:
-        second = _at_random(dice, STEPS[STEPS.index(moment.step) :] if recovery == "retry" else STEPS)
+    moments = (moment,)
+    if action == "kill" and not through_airflow and dice.random() < 0.25:
+        moments += (_at_random(dice, STEPS[STEPS.index(moment.step) :]),)
     return Trial(
         id=name,
         case=case,
-        moment=moment,
+        moments=moments,
         action=action,
         is_first=is_first,
         grows=grows,
         recovery=recovery,
-        second=second,
         meanwhile=dice.random() < 0.35,
         again=not through_airflow and dice.random() < 0.15,
         through_airflow=through_airflow,

@@ -82,7 +82,7 @@ def play(asked: argparse.Namespace, env: Mapping[str, str]) -> bool:
         Progress(console=console) as bar,
     ):
         task = bar.add_task("trials", total=len(trials))
-        for outcome in _outcomes(trials, made):
+        for outcome in _outcomes(trials, made, Path(asked.home)):
             outcomes.append(outcome)
             bar.advance(task)
             if outcome.problems:
