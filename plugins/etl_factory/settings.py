@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 COMPOSER_CONFIG_ROOT = "/home/airflow/gcs/dags/config/tenants"
@@ -21,6 +21,8 @@ class Settings:
     `secret_manager_endpoint`: host:port of a regional or local Secret Manager; empty for Google's.
     `secrets_project`: project that holds the `airflow-connections-*` secrets.
     `schedules`: False builds every DAG without its schedule, for a laptop or a staging environment.
+    `airflow_url`: the Airflow that the command line talks to, by user name and password, or by a token;
+    with neither, by Google's application default credentials.
     """
 
     config_root: str
@@ -29,6 +31,10 @@ class Settings:
     secret_manager_endpoint: str
     secrets_project: str
     schedules: bool = True
+    airflow_url: str = ""
+    airflow_username: str = ""
+    airflow_password: str = field(default="", repr=False)
+    airflow_token: str = field(default="", repr=False)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -41,6 +47,10 @@ class Settings:
             secret_manager_endpoint=env.get("ETL_FACTORY_SECRET_MANAGER_ENDPOINT", ""),
             secrets_project=env.get("ETL_FACTORY_SECRETS_PROJECT", ""),
             schedules=env.get("ETL_FACTORY_SCHEDULES", "on").strip().lower() not in OFF,
+            airflow_url=env.get("ETL_FACTORY_AIRFLOW_URL", ""),
+            airflow_username=env.get("ETL_FACTORY_AIRFLOW_USERNAME", ""),
+            airflow_password=env.get("ETL_FACTORY_AIRFLOW_PASSWORD", ""),
+            airflow_token=env.get("ETL_FACTORY_AIRFLOW_TOKEN", ""),
         )
 
 

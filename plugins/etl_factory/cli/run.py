@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-from datetime import date, datetime
 from pathlib import Path
 from tempfile import mkstemp
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etl_factory.cli.bounds import demand_windows, parse_bounds, spelt
 from etl_factory.cli.options import (
     AsJson,
     ConfigRoot,
@@ -25,19 +24,18 @@ from etl_factory.cli.options import (
 from etl_factory.config.loading import SourceFile
 from etl_factory.config.problems import one_of
 from etl_factory.errors import ConfigError
-from etl_factory.sources.specs import SourceSpec, TransactionalTable
+from etl_factory.sources.specs import SourceSpec
 
 if TYPE_CHECKING:
     from etl_factory.report import RunReport
 
-INTEGER = re.compile(r"-?\d+")
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?$")
-Bound = datetime | date | int
-START = typer.Option("--start", metavar="ISO", help="Read again from here: a date, a time with its offset, or"
-                     " an integer cursor's value.")  # fmt: skip
+START = typer.Option("--start", metavar="ISO", help="Read again from here: a date of the tenant's, a time with"
+                     " its offset, or an integer cursor's value.")  # fmt: skip
 END = typer.Option("--end", metavar="ISO", help="Read again up to here, exclusive; the watermark stays.")
 FULL = typer.Option("--full-refresh", help="Read everything and replace the published tables.")
 ONLY = typer.Option("--resource", metavar="NAME", help="Only this resource; may be given several times.")
+LIMIT = typer.Option("--row-limit", metavar="N", min=1, help="Read this many rows of each resource into staging,"
+                     " and publish nothing.")  # fmt: skip
 LOG = typer.Option(
     "--log",
     metavar="FILE",
@@ -51,6 +49,7 @@ def run(  # noqa: PLR0913, PLR0917 - the parameters are the command's own option
     start: Annotated[str | None, START] = None,
     end: Annotated[str | None, END] = None,
     full_refresh: Annotated[bool, FULL] = False,
+    row_limit: Annotated[int | None, LIMIT] = None,
     only: Annotated[list[str] | None, ONLY] = None,
     log: Annotated[Path | None, LOG] = None,
     config_root: ConfigRoot = None,
@@ -63,7 +62,7 @@ def run(  # noqa: PLR0913, PLR0917 - the parameters are the command's own option
     root = root_of(config_root)
     found = source_file(root, tenant, source, as_json=as_json, whole=True)
     chosen = chosen_resources(found.spec, only or [])
-    asked = run_parameters(found.spec, start, end, full_refresh=full_refresh)
+    asked = run_parameters(found.spec, start, end, full_refresh=full_refresh, row_limit=row_limit)
     try:
         report = run_once(found, root, chosen, asked, log)
     except ConfigError as error:
@@ -106,46 +105,20 @@ def chosen_resources(spec: SourceSpec, names: list[str]) -> list[str]:
 
 
 def run_parameters(
-    spec: SourceSpec, start: str | None, end: str | None, *, full_refresh: bool
+    spec: SourceSpec, start: str | None, end: str | None, *, full_refresh: bool, row_limit: int | None = None
 ) -> dict[str, Any]:
     """Return the DAG run's parameters; ends the command with 2 when what is asked cannot be."""
+    limited: dict[str, Any] = {} if row_limit is None else {"row_limit": row_limit}
     if full_refresh and (start or end):
         refuse("give --full-refresh, which reads everything, or --start and --end, not both")
     if full_refresh:
-        return {"full_refresh": True}
+        return {"full_refresh": True, **limited}
     if start is None and end is None:
-        return {}
+        return limited
     if start is None or end is None:
         refuse(
             f"{'--end' if start is None else '--start'} is given alone: a backfill needs --start and --end"
         )
-    if not any(isinstance(resource, TransactionalTable) for resource in spec.resources.values()):
-        refuse(f"--start and --end bound a cursor, and no resource of {spec.source} has one")
-    return _window(parse_bound("--start", start), parse_bound("--end", end))
-
-
-def _window(start: Bound, end: Bound) -> dict[str, Any]:
-    if type(start) is not type(end):
-        refuse("--start and --end must be of one kind: two dates, two times or two integers")
-    if start >= end:  # type: ignore[operator]  # of one kind
-        refuse(f"--start {start} is not before --end {end}, which is exclusive")
-    return {"start": _text(start), "end": _text(end)}
-
-
-def _text(bound: Bound) -> str:
-    return str(bound) if isinstance(bound, int) else bound.isoformat()
-
-
-def parse_bound(option: str, text: str) -> Bound:
-    """Read a date, an aware time or an integer; ends the command with 2 at anything else."""
-    if INTEGER.fullmatch(text):
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text if DATE.match(text) else "")
-    except ValueError:
-        refuse(f"{option} {text!r} is neither a date (2026-01-31), a time (2026-01-31T08:00Z) nor an integer")
-    if len(text) == len("2026-01-31"):
-        return moment.date()
-    if moment.tzinfo is None:
-        refuse(f"{option} {text!r} has no time zone: add its offset, such as {text}+01:00, or Z for UTC")
-    return moment
+    demand_windows(spec, [], "--start and --end")
+    first, last = parse_bounds(("--start", start), ("--end", end))
+    return {"start": spelt(first), "end": spelt(last), **limited}
