@@ -81,6 +81,19 @@ def test_a_default_reaches_only_what_knows_it(write: Write) -> None:
     assert resource.max_bad_rows.rows == 5
 
 
+def test_the_brake_on_deletes_may_be_said_once(write: Write) -> None:
+    keyed = "    primary_key: [id]\n    deletes: mark\n    cursor: seen\n"
+    root = write(
+        {
+            "acme/tenant.yaml": TENANT + "defaults: {max_deletes: 3%}\n",
+            "acme/shop_db.yaml": SOURCE.replace("load: catalog", "load: transactional") + keyed,
+        }
+    )
+
+    (source,) = load(root).sources
+    assert source.spec.resources["orders"].model_dump()["max_deletes"] == 0.03
+
+
 def test_task_settings_are_no_part_of_the_digest(write: Write) -> None:
     def digest(resource: str) -> str:
         root = write({"acme/tenant.yaml": TENANT, "acme/shop_db.yaml": SOURCE + resource})

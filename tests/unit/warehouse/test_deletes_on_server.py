@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from shop import FIELDS, LATE, Shop
+from shop import EARLY, FIELDS, LATE, Shop
 
 from etl_factory.errors import TerminalError
 from etl_factory.schema.types import Field
@@ -49,7 +49,9 @@ def test_rows_that_are_gone_are_marked_once_and_come_back(shop: Shop) -> None:
 
 def test_an_empty_source_is_no_reason_to_mark_all_and_a_backfill_only_restores(shop: Shop) -> None:
     shop.keep(MARK_TYPES)
+    assert shop.ledger.newest() is None
     shop.publish(1, [ROW.format(i) for i in (1, 2, 3, 4)], BY_ID)
+    assert shop.ledger.newest() == LATE
 
     with pytest.raises(TerminalError, match=f"{TOO_MANY_DELETES}, 4 of 4"):
         shop.publish(2, [], marking(shop), max_deletes=0.99)
@@ -57,7 +59,8 @@ def test_an_empty_source_is_no_reason_to_mark_all_and_a_backfill_only_restores(s
 
     assert shop.publish(3, [], marking(shop), max_deletes=1.0) == {"deleted": 4}
     backfill = {**BY_ID, "deletes": "mark"}
-    assert shop.publish(4, [ROW.format(2)], backfill) == {"unchanged": 1, "restored": 1}
+    assert shop.publish(4, [ROW.format(2)], backfill, snapshot_at=EARLY) == {"unchanged": 1, "restored": 1}
+    assert (shop.ledger.newest(), shop.ledger.head().snapshot_at) == (LATE, EARLY)
     assert shop.rows(MARKED) == [(1, True), (2, False), (3, True), (4, True)]
 
 
