@@ -141,3 +141,56 @@ def test_a_damaged_page_ends_the_run() -> None:
     data[100:4000] = bytes(3900)
     with pytest.raises(TerminalError, match="damaged"):
         list(READER.read(io.BytesIO(bytes(data))))
+
+
+MICROS = pa.timestamp("us")
+
+
+def int96(moments: list[Any], type_: pa.DataType = MICROS) -> bytes:
+    """Write moments as Spark and Hive do."""
+    stream = io.BytesIO()
+    table = pa.table({"a": pa.array(moments, type_), "n": range(len(moments))})
+    pq.write_table(table, stream, use_deprecated_int96_timestamps=True, store_schema=False, row_group_size=2)
+    return stream.getvalue()
+
+
+ANCIENT = [
+    datetime(1, 1, 1),
+    None,
+    datetime(9999, 12, 31, 23, 59, 59, 999999),
+    datetime(1969, 12, 31, 23, 59, 59, 1),
+]
+
+
+def test_int96_is_an_instant_of_any_year() -> None:
+    rows, done = sanitized(int96(ANCIENT))
+    assert [row["a"] for row in rows] == [moment and moment.replace(tzinfo=UTC) for moment in ANCIENT]
+    assert not any(part.rejects for part in done)
+
+
+def test_nanoseconds_of_int96_are_quarantined() -> None:
+    rows, done = sanitized(int96([1_000, 1_700_000_000_000_000_001, None, -1_000], pa.timestamp("ns")))
+    assert [row["n"] for row in rows] == [0, 2, 3]
+    assert rows[0]["a"] == datetime(1970, 1, 1, 0, 0, 0, 1, UTC)
+    ((reject,),) = (part.rejects for part in done if part.rejects)
+    assert reject.value == "2023-11-14 22:13:20.000000001+00:00"
+
+
+NESTED = [
+    (pa.list_(pa.timestamp("us")), lambda moment: [None, moment]),
+    (pa.struct([("b", pa.list_(pa.timestamp("us")))]), lambda moment: {"b": [moment]}),
+    (pa.map_(pa.string(), pa.timestamp("us")), lambda moment: [("k", moment)]),
+]
+
+
+@pytest.mark.parametrize(("type_", "wrap"), NESTED, ids=[str(type_) for type_, _ in NESTED])
+def test_int96_inside_nested_values(type_: pa.DataType, wrap: Any) -> None:
+    rows, _ = sanitized(int96([wrap(datetime(1, 1, 1)), None], type_))
+    assert "0001-01-01T00:00:00" in rows[0]["a"]
+    assert rows[1]["a"] is None
+
+
+def test_nanoseconds_inside_nested_values_are_refused() -> None:
+    data = int96([[1_001]], pa.list_(pa.timestamp("ns")))
+    with pytest.raises(TerminalError, match="column 'a' holds INT96 moments finer than a microsecond"):
+        sanitized(data)
