@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
+from etl_factory.schema.types import raw_json
 from etl_factory.sources.base import Connection, TableSource
 from etl_factory.sources.mysql import MySQLSource
 from etl_factory.sources.postgres import PostgresSource
@@ -171,7 +172,7 @@ class Postgres(System):
         "cash": Column("money", pa.string(), (("12.5", "$12.50"),)),
         "document": Column(
             "json",
-            pa.json_(),
+            raw_json(),
             (('\'{"b": 1.10,  "a":12345678901234567890}\'', '{"b": 1.10,  "a":12345678901234567890}'),),
         ),
         "binary_document": Column(
@@ -357,7 +358,7 @@ class MySQL(System):
         "long_bytes": Column("longblob", pa.binary(), (("x'00'", b"\x00"),)),
         "mood": Column("enum('fine','so so')", pa.string(), (("'so so'", "so so"),)),
         "labels": Column("set('a','b')", pa.string(), (("'b,a'", "a,b"), ("''", ""))),
-        "document": Column("json", pa.json_(), (("'{\"a\": 1.10}'", '{"a": 1.10}'),)),
+        "document": Column("json", raw_json(), (("'{\"a\": 1.10}'", '{"a": 1.10}'),)),
         "place": Column("point", pa.string(), (("ST_GeomFromText('POINT(1.5 -2)')", "POINT(1.5 -2)"),)),
         "we`ird. name": Column("text", pa.string(), (("'w'", "w"),)),
         "select": Column("text", pa.string(), (("'reserved'", "reserved"),)),

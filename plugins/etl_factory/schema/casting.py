@@ -21,6 +21,7 @@ from etl_factory.schema.types import (
     Field,
     is_binary,
     is_json,
+    is_parsed_json,
     is_text,
     is_uuid,
     staged_arrow,
@@ -76,8 +77,8 @@ def cast_column(array: pa.Array, declared: pa.DataType, field: Field) -> Parsed:
         raise _no_cast(array, field)
     array, bad = _readable(array, field)
     bad = either(bad, _off_calendar(array))
-    # JSON of a database or of a JSON file has been through a parser; the bytes of a Parquet file may be anything.
-    values, unfit = _cast(array, field, trusted=is_json(declared) and kind == "text")
+    # What a parser wrote has no key twice; the text that a database keeps may, and a Parquet file's be no JSON at all.
+    values, unfit = _cast(array, field, trusted=is_parsed_json(declared) and kind == "text")
     bad = either(either(bad, unfit), _off_calendar(values))
     return (values if bad is None else pc.if_else(bad, pa.scalar(None, values.type), values)), bad
 

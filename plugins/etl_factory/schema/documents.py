@@ -31,7 +31,8 @@ def spell(array: pa.Array) -> Parsed:
 def checked(text: pa.Array, *, trusted: bool) -> Parsed:
     """Mark what PARSE_JSON(..., wide_number_mode=>'exact') would refuse or round.
 
-    `trusted` text comes from a JSON parser, so that only its numbers and letters are in doubt.
+    `trusted` text comes from a JSON parser, which refused a key that stands twice, so that only its numbers and
+    letters are in doubt. Of two equal keys PARSE_JSON would drop one without a word.
     https://cloud.google.com/bigquery/docs/reference/standard-sql/json_functions#parse_json
     """
     risky = pc.match_substring_regex(text, _RISKY) if trusted else pc.is_valid(text)

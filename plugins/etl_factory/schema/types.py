@@ -157,6 +157,18 @@ def is_json(type_: pa.DataType) -> bool:
     return str(type_) == "extension<arrow.json>"
 
 
+def raw_json() -> pa.DataType:
+    """Return the type of JSON that is kept as text, so that a key may stand in it twice; `is_json` takes it too."""
+    import pyarrow as pa
+
+    return pa.json_(pa.large_string())
+
+
+def is_parsed_json(type_: pa.DataType) -> bool:
+    """Whether a type is JSON that went through a parser, which kept each key once."""
+    return is_json(type_) and not type_.equals(raw_json())
+
+
 def is_uuid(type_: pa.DataType) -> bool:
     """Whether a type is Arrow's UUID."""
     return str(type_) == "extension<arrow.uuid>"

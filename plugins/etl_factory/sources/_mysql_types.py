@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from etl_factory.schema.types import raw_json
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -50,7 +52,7 @@ def declared_type(column: MySQLColumn) -> pa.DataType:
         "date": pa.date32(),
         "datetime": pa.timestamp("us"),
         "timestamp": pa.timestamp("us", "UTC"),
-        "json": pa.json_(),
+        "json": raw_json(),
     }
     return types.get(column.data_type, pa.string())
 

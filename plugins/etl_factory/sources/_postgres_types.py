@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from etl_factory.schema.types import raw_json
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -36,7 +38,7 @@ def declared_type(column: PostgresColumn) -> pa.DataType:
     if column.oid == NUMERIC:
         return _numeric(column.modifier)
     if column.oid in (JSON, JSONB):
-        return pa.json_()
+        return raw_json() if column.oid == JSON else pa.json_()
     if column.oid in TEMPORAL:
         return {1082: pa.date32(), 1114: pa.timestamp("us"), 1184: pa.timestamp("us", "UTC")}[column.oid]
     return (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from etl_factory.errors import SchemaError
 from etl_factory.schema.casting import cast_column
-from etl_factory.schema.types import Field, field_of, staged_arrow
+from etl_factory.schema.types import Field, field_of, raw_json, staged_arrow
 
 MISFIT = object()
 D = Decimal
@@ -300,6 +300,17 @@ def test_a_string_of_a_json_file_is_no_number() -> None:
 def test_a_json_column_of_a_database_is_text_as_it_is() -> None:
     assert cast(pa.array(['"5"', '{"a": 1}']), "STRING", pa.json_()) == ['"5"', '{"a": 1}']
     assert cast(pa.array(['"5"', '{"a": 1}']), "JSON", pa.json_()) == ['"5"', '{"a": 1}']
+
+
+def test_a_key_that_stands_twice_in_kept_json() -> None:
+    texts = [
+        '{"a": 1, "b": {"a": 2}}',
+        '{"a": 1, "\\u0061": 1}',
+        '[{"a": {"b": 1, "b": 1}}]',
+        '[{"a": 1}, {"a": 1}]',
+    ]
+    assert cast(pa.array(texts), "JSON", raw_json()) == [texts[0], MISFIT, MISFIT, texts[3]]
+    assert cast(pa.array(texts), "STRING", raw_json()) == texts
 
 
 SAME = [

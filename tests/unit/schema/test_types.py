@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from etl_factory.errors import SchemaError
-from etl_factory.schema.types import Field, decimal_type, field_of, staged_arrow
+from etl_factory.schema.types import Field, decimal_type, field_of, is_parsed_json, raw_json, staged_arrow
 
 TYPES = [
     (pa.null(), "STRING"),
@@ -49,6 +49,7 @@ TYPES = [
     (pa.timestamp("us", "UTC"), "TIMESTAMP"),
     (pa.timestamp("ms", "Europe/Warsaw"), "TIMESTAMP"),
     (pa.json_(), "JSON"),
+    (raw_json(), "JSON"),
     (pa.list_(pa.int64()), "JSON"),
     (pa.large_list(pa.string()), "JSON"),
     (pa.list_(pa.int8(), 3), "JSON"),
@@ -63,6 +64,12 @@ TYPES = [
 @pytest.mark.parametrize(("arrow", "name"), TYPES, ids=[str(arrow) for arrow, _ in TYPES])
 def test_types(arrow: pa.DataType, name: str) -> None:
     assert field_of(pa.field("Order No", arrow), "order_no") == Field("order_no", name, "NULLABLE")
+
+
+def test_json_that_is_kept_as_text_survives_a_schema() -> None:
+    schema = pa.schema([("a", raw_json()), ("b", pa.json_())])
+    read = pa.ipc.read_schema(schema.serialize())
+    assert [is_parsed_json(field.type) for field in read] == [False, True]
 
 
 @pytest.mark.parametrize("arrow", [pa.duration("s"), pa.month_day_nano_interval(), pa.bool8()], ids=str)

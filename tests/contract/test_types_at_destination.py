@@ -1,0 +1,142 @@
+"""Every type of every source, value by value at its destination: exact, or quarantined with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from destination import BUCKET, PROJECT, Destination, Published
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery, storage
+from table_systems import Column, System
+from type_values import ASIDE, MORE, SET_UP, TOO_WIDE_HERE
+
+from etl_factory.schema.naming import column_name
+from etl_factory.sources.base import Selection
+
+pytestmark = [
+    pytest.mark.stack,
+    # google's own: its clients leave connections to the garbage collector
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+NULL = ("NULL", None)
+COMPUTED = {
+    "postgres": (
+        "CREATE TABLE typed (LIKE typed_once, doubled bigint GENERATED ALWAYS AS (small::bigint * 2) STORED)"
+        " PARTITION BY RANGE (id)",
+        "CREATE TABLE typed_few PARTITION OF typed FOR VALUES FROM (MINVALUE) TO (1)",
+        "CREATE TABLE typed_many PARTITION OF typed FOR VALUES FROM (1) TO (MAXVALUE)",
+        "INSERT INTO typed SELECT * FROM typed_once",
+    ),
+    "mysql": (
+        "ALTER TABLE typed_once ADD COLUMN doubled bigint AS (small * 2) STORED,"
+        " ADD COLUMN doubled_anew bigint AS (small * 2) VIRTUAL",
+        "RENAME TABLE typed_once TO typed",
+    ),
+}
+
+
+@pytest.fixture
+def destination(stack: dict[str, str], tmp_path: Path) -> Iterator[Destination]:
+    """Return datasets of its own, and the landing bucket."""
+    landing = storage.Client(PROJECT, AnonymousCredentials())
+    if not landing.lookup_bucket(BUCKET):
+        landing.create_bucket(BUCKET)
+    client = bigquery.Client(PROJECT, AnonymousCredentials())
+    made = Destination(tmp_path, client)
+    yield made
+    for name in (made.dataset, f"{made.dataset}_etl"):
+        client.delete_dataset(name, delete_contents=True, not_found_ok=True)
+
+
+def spread(columns: dict[str, Column], aside: dict[str, tuple[Any, ...]]) -> dict[str, Column]:
+    """Give each value that cannot be held a row of its own, after the rows of those that can."""
+    held = {name: [v for v in of.values if v[1] not in aside.get(name, ())] for name, of in columns.items()}
+    rows = count(max(map(len, held.values())))
+    for name, of in columns.items():
+        for value in of.values:
+            if value not in held[name]:
+                row = next(rows)
+                held[name] += [NULL] * (row - len(held[name])) + [value]
+    return {name: replace(of, values=tuple(held[name])) for name, of in columns.items()}
+
+
+def held_rows(columns: dict[str, Column]) -> dict[int, dict[str, Any]]:
+    """Return what the source holds, by `id`."""
+    length = max(len(of.values) for of in columns.values())
+    return {
+        i: {name: of.values[i][1] for name, of in columns.items() if i < len(of.values)}
+        for i in range(length)
+    }
+
+
+def unfit(columns: dict[str, Column], aside: dict[str, tuple[Any, ...]]) -> set[tuple[str, str]]:
+    """Return column and value of what must be quarantined."""
+    held = {(name, value) for name, of in columns.items() for _, value in of.values}
+    return {(name, str(value)) for name, value in held if value in aside.get(name, ())}
+
+
+def load(
+    system: System,
+    destination: Destination,
+    table: str,
+    patch: pytest.MonkeyPatch,
+    as_text: Iterable[str] = (),
+) -> Published:
+    to = system.connection
+    address = f"{system.name}://{to.login}:{to.password}@{to.host}:{to.port}/{to.database}"
+    patch.setenv("AIRFLOW_CONN_ACME__CONTRACT", address)
+    types = ", ".join(f"{name}: STRING" for name in as_text)
+    return destination.publish(
+        table, system.name, f"table: {system.schema}{table}\n    columns: {{types: {{{types}}}}}"
+    )
+
+
+class TestTables:
+    def test_every_type(
+        self, system: System, destination: Destination, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A partitioned table, where the system has them, with generated columns."""
+        aside = ASIDE[system.name]
+        columns = spread(system.columns | MORE[system.name], aside)
+        system.execute(*SET_UP[system.name])
+        system.create("typed_once", columns)
+        system.execute(*COMPUTED[system.name])
+        with system.source().snapshot(Selection(table="typed")) as snapshot:
+            declared = {field.name: field.type for field in snapshot.schema}
+        assert {name: declared[name] for name in columns} == {
+            name: of.declared for name, of in columns.items()
+        }
+
+        found = load(system, destination, "typed", monkeypatch, TOO_WIDE_HERE[system.name])
+
+        tally = found.weigh(
+            system.source_class.title, held_rows(columns), {n: column_name(n) for n in columns}
+        )
+        assert (tally.changed, tally.lost) == ([], [])
+        assert found.reasons == unfit(system.columns | MORE[system.name], aside)
+        twice = {
+            row["doubled"]
+            for row in found.rows
+            if row["small"] is not None
+            if row["doubled"] == row["small"] * 2
+        }
+        assert len(twice) == len({row["small"] for row in found.rows} - {None})
+
+    def test_odd_times_through_a_view(
+        self, system: System, destination: Destination, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        aside = ASIDE[system.name]
+        columns = spread(system.odd_columns, aside)
+        system.create("odd_times_once", columns)
+        system.execute("CREATE VIEW odd_times_seen AS SELECT * FROM odd_times_once")
+
+        found = load(system, destination, "odd_times_seen", monkeypatch)
+
+        tally = found.weigh(system.source_class.title, held_rows(columns), {n: n for n in columns})
+        assert (tally.changed, tally.lost) == ([], [])
+        assert found.reasons == unfit(system.odd_columns, aside)
