@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from etl_factory.cli.backfill import backfill
 from etl_factory.cli.check import check
 from etl_factory.cli.discover import discover
 from etl_factory.cli.run import run
@@ -28,6 +29,7 @@ app.command()(schema)
 app.command()(check)
 app.command()(discover)
 app.command()(run)
+app.command()(backfill)
 app.add_typer(secret, name="secret")
 
 
