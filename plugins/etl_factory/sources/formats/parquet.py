@@ -30,7 +30,7 @@ class Parquet(Format):
     def __init__(self, spec: ParquetFormat) -> None:
         self.spec = spec
 
-    def infer(self, stream: IO[bytes]) -> pa.Schema:
+    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
         """Return the footer's schema."""
         with damaged_file_errors():
             file = _opened(stream, "us")
