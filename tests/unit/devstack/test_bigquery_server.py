@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
+from google.api_core.exceptions import BadRequest, Conflict, GoogleAPICallError, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
@@ -125,3 +125,23 @@ def test_a_temporary_table_is_gone_with_its_script(dataset: Dataset) -> None:
     assert dataset.rows(script) == [(7,)]
     with pytest.raises(GoogleAPICallError, match="_mine"):
         dataset.rows("SELECT n FROM _mine")
+
+
+def test_of_two_transactions_that_update_one_table_one_is_told_that_it_lost(dataset: Dataset) -> None:
+    dataset.rows("CREATE TABLE `@contested` AS SELECT 0 AS n, 0 AS of_whom")
+    update = "UPDATE `@contested` SET n = n + 1, of_whom = {0} WHERE TRUE"
+    wait = "SELECT COUNT(*) FROM UNNEST(GENERATE_ARRAY(1, 3000)) a, UNNEST(GENERATE_ARRAY(1, 3000)) b WHERE a + b < 0"
+
+    def change(who: int) -> str:
+        try:
+            dataset.rows(f"BEGIN TRANSACTION; {update.format(who)}; {wait}; COMMIT TRANSACTION;")
+        except BadRequest as error:
+            return str(error)
+        return "committed"
+
+    with ThreadPoolExecutor(4) as pool:
+        said = sorted(pool.map(change, range(4)), key=len)
+    ((n, _),) = dataset.rows("SELECT n, of_whom FROM `@contested`")
+    assert 1 <= n < 4
+    assert said.count("committed") == n
+    assert all("Transaction is aborted due to concurrent update" in words for words in said[n:])
