@@ -18,6 +18,10 @@ def test_an_empty_environment_takes_the_built_in_values() -> None:
         secret_manager_endpoint="",
         secrets_project="",
         schedules=True,
+        airflow_url="",
+        airflow_username="",
+        airflow_password="",
+        airflow_token="",
     )
 
 
@@ -30,6 +34,10 @@ def test_every_variable_is_read() -> None:
             "ETL_FACTORY_SECRET_MANAGER_ENDPOINT": "secretmanager.europe-west3.rep.googleapis.com",
             "ETL_FACTORY_SECRETS_PROJECT": "acme-secrets",
             "ETL_FACTORY_SCHEDULES": "off",
+            "ETL_FACTORY_AIRFLOW_URL": "https://airflow.example",
+            "ETL_FACTORY_AIRFLOW_USERNAME": "eve",
+            "ETL_FACTORY_AIRFLOW_PASSWORD": "s3cret",
+            "ETL_FACTORY_AIRFLOW_TOKEN": "t0ken",
         }
     )
 
@@ -40,7 +48,13 @@ def test_every_variable_is_read() -> None:
         secret_manager_endpoint="secretmanager.europe-west3.rep.googleapis.com",
         secrets_project="acme-secrets",
         schedules=False,
+        airflow_url="https://airflow.example",
+        airflow_username="eve",
+        airflow_password="s3cret",
+        airflow_token="t0ken",
     )
+    assert "s3cret" not in repr(settings)
+    assert "t0ken" not in repr(settings)
 
 
 def test_a_variable_that_is_set_to_nothing_counts_as_absent() -> None:

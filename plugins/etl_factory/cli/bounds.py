@@ -53,8 +53,8 @@ def demand_windows(spec: SourceSpec, chosen: list[str], options: str) -> None:
     """End the command with 2 when none of the resources asked for is read by windows."""
     wanted = [resource for name, resource in spec.resources.items() if not chosen or name in chosen]
     if not any(resource.is_incremental for resource in wanted):
-        asked = f"{', '.join(chosen)} of {spec.source}" if chosen else f"no resource of {spec.source}"
-        refuse(f"{options} bound what is read of a transactional resource, and {asked} is none")
+        which = f"{', '.join(chosen)} of {spec.source}" if chosen else f"every resource of {spec.source}"
+        refuse(f"{options} bound what is read of a transactional resource, and {which} is a catalog")
 
 
 def parse_step(text: str, start: Bound) -> timedelta | int:

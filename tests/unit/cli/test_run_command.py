@@ -69,9 +69,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, An
         ("acme events --start 2026-03-02 --end 2026-03-01", "is not before --end 2026-03-01"),
         ("acme events --start 2026-03-01T10:00+02:00 --end 2026-03-01T08:00Z", "is not before"),
         ("acme events --full-refresh --start 1 --end 2", "not both"),
+        ("acme events --row-limit 0", "Invalid value for '--row-limit'"),
         (
             "acme shop_db --start 1 --end 2",
-            "--start and --end bound a cursor, and no resource of shop_db has one\n",
+            "--start and --end bound what is read of a transactional resource, and every resource of shop_db is a"
+            " catalog\n",
         ),
     ],
 )
@@ -89,6 +91,8 @@ def test_what_cannot_be_asked_is_a_usage_error(
         ("", [], {}),
         ("--resource orders", ["orders"], {}),
         ("--full-refresh", [], {"full_refresh": True}),
+        ("--row-limit 20", [], {"row_limit": 20}),
+        ("--full-refresh --row-limit 20", [], {"full_refresh": True, "row_limit": 20}),
         ("--start 2026-01-01 --end 2026-01-02", [], {"start": "2026-01-01", "end": "2026-01-02"}),
         ("--start -5 --end 10", [], {"start": "-5", "end": "10"}),
         (
