@@ -15,6 +15,7 @@ from local_airflow import TENANTS, Local
 
 from demo.airflow_api import Airflow
 from etl_factory.secret_manager import SecretAccess
+from fault_profile import fault_profile
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,8 @@ def local(stack: dict[str, str]) -> Iterator[Local]:
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(TENANTS, root)
     os.environ["ETL_FACTORY_CONFIG_ROOT"] = str(root)
-    env = Stack(home).start(with_airflow=True)
+    with fault_profile(home):  # the crash trials use this Airflow too
+        env = Stack(home).start(with_airflow=True)
     os.environ.update(env)
     forget()
     systems.seed(env)
