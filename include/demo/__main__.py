@@ -16,8 +16,9 @@ from rich.live import Live
 from rich.table import Table
 
 from demo import systems, truth
-from demo.airflow_api import Airflow, ApiError
+from demo.airflow_api import Airflow
 from devstack import Stack, StackError
+from etl_factory.errors import EtlFactoryError
 from etl_factory.secret_manager import SecretAccess
 
 TENANT = "acme"
@@ -54,7 +55,7 @@ def main() -> int:
         check_changes(second, expected)
         report["second_load"] = second
         report["ok"] = True
-    except (DemoFailed, StackError, ApiError) as error:
+    except (DemoFailed, StackError, EtlFactoryError) as error:
         console.print(f"\n[bold red]DEMO FAILED[/]: {error}", markup=True, soft_wrap=True)
         return 1
     finally:

@@ -36,9 +36,12 @@ def environment(home: Home) -> dict[str, str]:
         "AIRFLOW_URL": url,
         "AIRFLOW_USERNAME": "admin",
         "AIRFLOW_PASSWORD": keys["password"],
+        "ETL_FACTORY_AIRFLOW_URL": url,
+        "ETL_FACTORY_AIRFLOW_USERNAME": "admin",
+        "ETL_FACTORY_AIRFLOW_PASSWORD": keys["password"],
         "ETL_FACTORY_CONFIG_ROOT": config_root,
         "ETL_FACTORY_ROLES": ",".join(ROLES),
-        "ETL_FACTORY_SCHEDULES": "off",
+        "ETL_FACTORY_SCHEDULES": os.environ.get("ETL_FACTORY_SCHEDULES") or "off",
         "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": json.dumps(
             {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": PROJECT}}
         ),

@@ -22,8 +22,8 @@ MOUNTED = "/opt/etl-factory"
 OURS_ALONE = {"network", "airflow_init"}  # devstack needs neither: it owns this machine's network
 # What has to differ: a container's own folder and address, and keys that devstack makes anew in each home.
 DIFFERENT = {
-    "AIRFLOW_HOME", "AIRFLOW_PASSWORD", "AIRFLOW__API__HOST", "AIRFLOW__CORE__FERNET_KEY",
-    "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET",
+    "AIRFLOW_HOME", "AIRFLOW_PASSWORD", "ETL_FACTORY_AIRFLOW_PASSWORD", "AIRFLOW__API__HOST",
+    "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET",
 }  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def compose() -> dict[str, Any]:
 def devstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
     """Describe every server without one on this machine; the data folders look initialised."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("ETL_FACTORY_CONFIG_ROOT", "DEVSTACK_DAGS_FOLDER"):
+        for name in ("ETL_FACTORY_CONFIG_ROOT", "ETL_FACTORY_SCHEDULES", "DEVSTACK_DAGS_FOLDER"):
             patch.delenv(name, raising=False)
         patch.setattr(postgres, "_binary", lambda name: name)
         patch.setattr(postgres, "_server_user", lambda: None)
