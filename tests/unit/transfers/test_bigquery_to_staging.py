@@ -99,7 +99,7 @@ def query(shop: Shop) -> str:
 
 
 def view(shop: Shop) -> str:
-    shop.execute(f"CREATE VIEW `{shop.table}_seen` AS SELECT * FROM `{shop.table}`")
+    shop.execute(f"CREATE OR REPLACE VIEW `{shop.table}_seen` AS SELECT * FROM `{shop.table}`")
     return f"table: {shop.table}_seen"
 
 
@@ -147,6 +147,35 @@ def test_a_row_limit_copies_no_more(shop: Shop, source: Spec, load: str) -> None
 
     assert (few.rows_read, len(shop.staged(few)), few.plan.row_limit) == (2, 2, 2)
     assert (all_.rows_read, shop.staged(all_), all_.plan.row_limit) == (3, [1, 2, 3], 9)
+
+
+KEYED = "load: transactional\ncursor: at\nprimary_key: ['a note', id]\ndeletes: remove"
+
+
+@pytest.mark.parametrize("source", [table, query])
+def test_all_keys_are_read_in_the_rows_own_moment(shop: Shop, source: Spec) -> None:
+    """Rows keep arriving: none may be among the rows and not among the keys, nor the other way round."""
+    shop.execute(f"INSERT INTO `{shop.table}` VALUES (9, NULL, NULL)")
+    spec = f"{source(shop)}\n{KEYED}"
+    shop.arrive()
+
+    done = shop.extract(spec)
+
+    keys = shop.execute(f"SELECT id, `a note` FROM `{done.keys_table}`")
+    staged = shop.execute(f"SELECT id, `a note` FROM `{done.staging_table}`")
+    assert sorted(keys, key=str) == sorted(staged, key=str)
+    assert {(1, "a"), (2, "a"), (3, "a"), (9, None)} <= set(keys)
+    assert [field["name"] for field in done.key_fields] == ["id", "a note"]
+    assert set(done.seals) == {done.staging_table, done.keys_table}
+
+
+def test_a_window_without_rows_is_no_reason_to_skip_deletes(shop: Shop) -> None:
+    shop.execute(f"UPDATE `{shop.table}` SET `at` = TIMESTAMP '2200-01-01' WHERE TRUE")
+
+    done = shop.extract(f"{table(shop)}\n{KEYED}")
+
+    assert (done.rows_read, shop.staged(done)) == (0, [])
+    assert len(shop.execute(f"SELECT * FROM `{done.keys_table}`")) == 3
 
 
 def test_no_rows_leave_no_staging_table(shop: Shop) -> None:
