@@ -97,7 +97,7 @@ class DagRun:
         if strike:
             self.ground.strike(self.trial, strike)
         if self.run_id:
-            self._clear()
+            self.ground.airflow.clear(self.resource.dag_id, self.run_id)
         else:
             self.run_id = self.ground.airflow.start(self.resource.dag_id)
         return self._await(strike)
@@ -125,10 +125,6 @@ class DagRun:
         states = {task["task_id"].rpartition(".")[2]: task["state"] for task in self._instances()}
         self.left = {step: {} for step in STEPS if states[step] == "success"}
         return ""
-
-    def _clear(self) -> None:
-        body = {"dry_run": False, "dag_run_id": self.run_id, "only_failed": False, "reset_dag_runs": True}
-        self.ground.airflow.call("POST", f"/dags/{self.resource.dag_id}/clearTaskInstances", body)
 
     def _state(self) -> str:
         return self.ground.airflow.state(self.resource.dag_id, self.run_id)
