@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from etl_factory.cli import app
 from etl_factory.config.defaults import BUILT_IN
 from etl_factory.config.loading import load
 from etl_factory.config.schema import schemas
+from etl_factory.factory import run_parameters
 from etl_factory.settings import Settings
 from etl_factory.sources.words import parse_duration
 from examples import REPOSITORY, TENANT, Write
@@ -102,6 +104,41 @@ def test_commands_and_their_options_exist(line: str) -> None:
     known = {option for parameter in command.params for option in parameter.opts}
 
     assert {word for word in words if word.startswith("--")} <= known
+
+
+def configurations() -> list[str]:
+    """Return what the pages' examples ask of a run, over REST and of Airflow's own backfill."""
+    text = "\n".join(body for page in PAGES for body in fences(page, "sh"))
+    return sorted(
+        set(re.findall(r"\"conf\": (\{.*?\})\}", text) + re.findall(r"--dag-run-conf '(\{.*?\})'", text))
+    )
+
+
+@pytest.mark.parametrize("conf", configurations())
+def test_what_is_asked_of_a_run_can_be(conf: str) -> None:
+    found = next(s for s in load(REPOSITORY / "config/tenants").sources if s.dag_id == "acme__shop_db")
+    parameters = run_parameters(list(found.spec.resources))
+
+    for key, value in json.loads(conf).items():
+        assert parameters[key].resolve(value) == value
+
+
+def own_backfills() -> list[str]:
+    """Return the commands that start Airflow's own backfill."""
+    text = "\n".join(body for page in PAGES for body in fences(page, "sh")).replace("\\\n", " ")
+    return re.findall(r"^airflow (backfill .*)$", text, re.M)
+
+
+@pytest.mark.parametrize("line", own_backfills())
+def test_airflows_own_backfill_is_spelt_as_it_takes_it(line: str) -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    assert get_parser().parse_args(shlex.split(line)).dag_id == "acme__shop_db"
+
+
+def test_the_examples_of_runs_are_found() -> None:
+    assert len(configurations()) >= 3
+    assert len(own_backfills()) >= 2
 
 
 @pytest.mark.parametrize("line", sorted(spoken("make")))

@@ -28,9 +28,10 @@ def local(stack: dict[str, str]) -> Iterator[Local]:
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(TENANTS, root)
     os.environ["ETL_FACTORY_CONFIG_ROOT"] = str(root)
+    os.environ["ETL_FACTORY_SCHEDULES"] = "on"  # one tenant has a schedule, whose ticks Airflow's backfill needs
     with fault_profile(home):  # the crash trials use this Airflow too
         env = Stack(home).start(with_airflow=True)
-    os.environ.update(env)
+    os.environ.update(env | {"ETL_FACTORY_SCHEDULES": "off"})
     forget()
     systems.seed(env)
     secrets = SecretAccess(env["ETL_FACTORY_SECRETS_PROJECT"], env["SECRET_MANAGER_ENDPOINT"])
@@ -54,11 +55,10 @@ def failed(local: Local) -> dict[str, tuple[str, str]]:
 
 def forget() -> None:
     """Drop what an earlier test run published, where the stack is kept."""
-    for project in ("e2e-project", "bad-project"):
-        for dataset in ("raw", "raw_etl"):
-            systems.clients.bigquery_client(project).delete_dataset(
-                dataset, delete_contents=True, not_found_ok=True
-            )
+    for project, dataset in (("e2e-project", "raw"), ("e2e-project", "past"), ("bad-project", "raw")):
+        for name in (dataset, f"{dataset}_etl"):
+            client = systems.clients.bigquery_client(project)
+            client.delete_dataset(name, delete_contents=True, not_found_ok=True)
 
 
 def deny(secrets: SecretAccess, secret_id: str) -> None:

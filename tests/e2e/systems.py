@@ -163,7 +163,7 @@ def upload_bad(env: Env) -> None:
 
 
 def connections(env: Env) -> dict[str, str]:
-    """Return each connection of both tenants, as it is stored in Secret Manager."""
+    """Return each connection of all tenants, as it is stored in Secret Manager."""
     shop, shop_my = (_with_login(env[name]) for name in ("POSTGRES_URL", "MYSQL_URL"))
     aws = {
         "conn_type": "aws",
@@ -178,6 +178,7 @@ def connections(env: Env) -> dict[str, str]:
         "e2e__shop_my": shop_my.rpartition("/")[0] + "/e2e",
         "e2e__files_s3": json.dumps(aws),
         "e2e__files_azure": json.dumps(azure),
+        "past__shop_pg": shop,
         "bad__shop": shop,
         "bad__wrong_password": shop.replace(quote(CANARY, safe=""), wrong),
         "bad__wrong_mysql": (shop_my.rpartition("/")[0] + "/e2e").replace(quote(CANARY, safe=""), wrong),
