@@ -18,6 +18,7 @@ from etl_factory.errors import (
     TerminalError,
     TransientError,
 )
+from etl_factory.sources import _silence
 from etl_factory.sources._mysql_types import (
     CURSORS,
     LONG,
@@ -80,7 +81,7 @@ class MySQLSource(TableSource):
             connection = MySQLdb.connect(
                 host=to.host or "localhost", port=to.port or 3306, user=to.login, password=to.password,
                 database=to.database, charset="utf8mb4", connect_timeout=15, conv={}, multi_statements=False,
-                **secure,
+                read_timeout=_silence.SILENCE_SECONDS, write_timeout=_silence.SILENCE_SECONDS, **secure,
             )  # fmt: skip
             try:
                 for statement in (
@@ -93,7 +94,8 @@ class MySQLSource(TableSource):
                     connection.query(statement)
                 yield connection
             finally:
-                connection.close()
+                if connection.open:
+                    connection.close()
         except MySQLdb.Error as error:
             raise self._explain(error) from None
 
@@ -232,9 +234,15 @@ class MySQLSnapshot(TableSnapshot):
         listed = ", ".join(f"{expression(c, _quoted(c.name))} AS {_quoted(c.name)}" for c in columns)
         self.connection.query(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
         long = [i for i, column in enumerate(columns) if column.data_type in LONG]
-        for rows in _chunks(self.connection.use_result(), long):
-            arrays = [to_arrow(c, values) for c, values in zip(columns, zip(*rows, strict=True), strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
+        chunks = _chunks(self.connection.use_result(), long)
+        try:
+            for rows in chunks:
+                values = zip(*rows, strict=True)
+                arrays = [to_arrow(c, column) for c, column in zip(columns, values, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
+        except GeneratorExit:  # else the client would first read, and hold up all else, to the table's end
+            self.connection.close()
+            raise
 
     def _relation(self) -> str:
         if self.selection.query:

@@ -25,6 +25,7 @@ from etl_factory.sources._postgres_types import (
     declared_type,
     expression,
 )
+from etl_factory.sources._silence import KEEPALIVE, watched
 from etl_factory.sources._sql import choose_columns, derived, login_refused, nearest
 from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
 from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
@@ -96,7 +97,11 @@ class PostgresSource(TableSource):
         from adbc_driver_postgresql import dbapi as postgres
 
         try:
-            with postgres.connect(self._uri()) as connection, connection.cursor() as cursor:
+            with (
+                watched(self.connection.port or 5432),
+                postgres.connect(self._uri()) as connection,
+                connection.cursor() as cursor,
+            ):
                 cursor.execute(_ISOLATION)
                 for setting in _SETTINGS:
                     cursor.execute(f"SET {setting}")
@@ -107,7 +112,7 @@ class PostgresSource(TableSource):
     def _uri(self) -> str:
         to = self.connection
         host = f"[{to.host}]" if ":" in to.host else to.host
-        options = {"connect_timeout": "15", "application_name": "etl-factory"}
+        options = {"connect_timeout": "15", "application_name": "etl-factory"} | KEEPALIVE
         options |= {key: str(value) for key, value in to.extra.items() if key.startswith("ssl")}
         login = f"{quote(to.login, safe='')}:{quote(to.password, safe='')}"
         return f"postgresql://{login}@{host}:{to.port or 5432}/{quote(to.database)}?{urlencode(options)}"
