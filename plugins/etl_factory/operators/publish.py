@@ -16,6 +16,7 @@ from etl_factory.operators.boundary import airflow_errors
 from etl_factory.operators.cleanup import Cleanup
 from etl_factory.operators.handover import manifest_uri, read_manifest
 from etl_factory.warehouse.client import STAGING_DAYS
+from etl_factory.warehouse.ledger import COUNTS
 
 
 class PublishOperator(BaseOperator):
@@ -68,8 +69,5 @@ def summary(report: Mapping[str, Any]) -> str:
     """Say in one line what a publish did."""
     if report["outcome"] == "superseded":
         return f"{report['table']}: a newer snapshot is published already, so this one was left out"
-    counts = ", ".join(
-        f"{report[name]} {name}"
-        for name in ("inserted", "updated", "unchanged", "superseded", "deleted", "quarantined")
-    )
+    counts = ", ".join(f"{report[name]} {name}" for name in COUNTS)
     return f"{report['table']}: {report['rows_read']} rows read, {counts}"

@@ -59,7 +59,10 @@ def latest(to: Publication) -> str:
 
 
 def closed(to: Publication) -> Iterable[str]:
-    """Close the versions that have a successor, then those whose key is gone; the last statement counts these."""
+    """Close the versions that have a successor, then those whose key is gone; the last statement counts these.
+
+    A quarantined row is there, whatever its key: a snapshot with any of them does not say what is gone.
+    """
     table = identifier(to.table)
     yield (
         f"UPDATE {table} AS t SET {_CLOSED}\nFROM _judged AS s"
@@ -67,6 +70,6 @@ def closed(to: Publication) -> Iterable[str]:
     )
     yield check(f"@@row_count = {count('updated')}", f"{UNBALANCED}, updated rows")
     yield (
-        f"UPDATE {table} AS t SET {_CLOSED}\nWHERE t.{IS_CURRENT} AND NOT EXISTS"
+        f"UPDATE {table} AS t SET {_CLOSED}\nWHERE t.{IS_CURRENT} AND @rows_quarantined = 0 AND NOT EXISTS"
         f" (SELECT 1 FROM _judged AS s WHERE s._etl_rank = 1 AND {same_keys(to, 't', 's')})"
     )

@@ -323,7 +323,7 @@ def test_an_older_snapshot_is_left_out_and_all_its_rows_counted(write: Write) ->
 
 def test_a_summary_counts_every_row() -> None:
     assert summary(REPORT) == (
-        f"{TABLE}: 7 rows read, 3 inserted, 2 updated, 1 unchanged, 0 superseded, 0 deleted, 1 quarantined"
+        f"{TABLE}: 7 rows read, 3 inserted, 2 updated, 1 unchanged, 0 superseded, 0 deleted, 0 restored, 1 quarantined"
     )
 
 

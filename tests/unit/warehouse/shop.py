@@ -94,7 +94,7 @@ class Shop:
     def counts(self, load_id: str) -> dict[str, int]:
         row = self.ledger.load(load_id, self.attempt)
         assert isinstance(row, LoadRow)
-        assert sum(row.counts.values()) - row.counts["deleted"] - row.counts["restored"] == row.rows_staged
+        assert sum(row.counts.values()) - row.counts["deleted"] - row.counts["restored"] == row.rows_read
         return {name: count for name, count in row.counts.items() if count}
 
     def names(self) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from shop import EARLY, LATE, Shop
 
 from etl_factory.errors import TerminalError
-from etl_factory.warehouse.ddl import HISTORY_TYPES
+from etl_factory.warehouse.ddl import HISTORY_TYPES, create_quarantine
 from etl_factory.warehouse.history import MIXED
 from etl_factory.warehouse.judgement import TWICE_CURRENT
 from etl_factory.warehouse.sql import SHRUNK
@@ -70,6 +70,21 @@ def test_a_plain_table_becomes_the_current_versions(shop: Shop) -> None:
             refused(4, [], brake, least_ratio=0.5)
     assert shop.publish(5, [ROW.format(2, "d")], brake, least_ratio=0.5) == {"unchanged": 1, "deleted": 1}
     assert shop.publish(6, [ROW.format(2, "d")], brake, least_ratio=1.0) == {"unchanged": 1}
+
+
+def test_a_snapshot_with_bad_rows_does_not_say_what_is_gone(shop: Shop) -> None:
+    bad = f"{shop.target.staging_id('ld_2', 'bad')}_quarantine"
+    shop.warehouse.query(create_quarantine(bad))
+    shop.warehouse.query(f"INSERT INTO `{bad}` (reason) VALUES ('not a DATE')")
+    shop.keep(HISTORY_TYPES["scd2"])
+    shop.publish(1, [ROW.format(1, "a"), ROW.format(2, "b")], VERSIONS, snapshot_at=EARLY)
+
+    counted = {"rows_read": 2, "rows_quarantined": 1, "most_bad": 1}
+    rows = [ROW.format(1, "c")]
+    counts = shop.publish(2, rows, VERSIONS | {"quarantine_staging": bad}, **counted)
+
+    assert counts == {"updated": 1, "quarantined": 1}
+    assert shop.rows("name", "_etl_is_current") == [("b",), ("c",)]
 
 
 @pytest.mark.parametrize("seed", [2, 11])

@@ -46,7 +46,7 @@ FROM _judged AS s WHERE s._etl_action = 'updated' AND t._etl_is_current AND t.`i
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'updated') AS 'etl-factory: unbalanced, updated rows';
 
 UPDATE `acme-analytics.raw.shop_db__orders` AS t SET _etl_valid_to = @snapshot_at, _etl_is_current = FALSE
-WHERE t._etl_is_current AND NOT EXISTS (SELECT 1 FROM _judged AS s WHERE s._etl_rank = 1 AND t.`id` = s.`id`);
+WHERE t._etl_is_current AND @rows_quarantined = 0 AND NOT EXISTS (SELECT 1 FROM _judged AS s WHERE s._etl_rank = 1 AND t.`id` = s.`id`);
 
 CREATE TEMP TABLE _deleted AS SELECT @@row_count AS n;
 
