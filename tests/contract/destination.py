@@ -86,13 +86,14 @@ class Published:
             f"TO_JSON_STRING(`{n}`) AS `{n}`" if t == "JSON" else f"`{n}`" for n, t in self.types.items()
         )
         self.rows = [dict(row.items()) for row in client.query_and_wait(f"SELECT {listed} FROM {table}")]
+        self.as_shown = [dict(row.items()) for row in client.query_and_wait(f"SELECT * FROM {table}")]
         self.aside = [dict(row.items()) for row in client.query_and_wait(f"SELECT * FROM {quarantine}")]
 
     def weigh(self, source: str, held: Rows, names: Mapping[str, str]) -> Tally:
         """Count each value that the source held, by its row's `id`; `names` maps its columns to the published ones."""
         tally = TALLIES.setdefault(source, Tally())
         published = {row["id"]: row for row in self.rows}
-        aside = {json.loads(reject["row"])["id"] for reject in self.aside}
+        aside = self.ids_aside
         assert not published.keys() & aside
         for id_, values in held.items():
             for column, value in values.items():
@@ -108,6 +109,11 @@ class Published:
                 else:
                     tally.changed.append(f"{where} is {published[id_][names[column]]!r}")
         return tally
+
+    @property
+    def ids_aside(self) -> set[int]:
+        """Rows in quarantine; a row of text holds text."""
+        return {int(json.loads(reject["row"])["id"]) for reject in self.aside}
 
     @property
     def reasons(self) -> set[tuple[str, str]]:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bigquery_values import BIGQUERY, BIGQUERY_ROWS
 from destination import BUCKET, PROJECT, Destination, Published
+from file_values import (
+    CSV,
+    CSV_ASIDE,
+    CSV_TYPES,
+    INT96,
+    JSON,
+    JSON_ASIDE,
+    PARQUET,
+    PARQUET_ASIDE,
+    csv_file,
+    json_file,
+    parquet_file,
+)  # fmt: skip
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 from table_systems import Column, System
@@ -17,13 +31,14 @@ from type_values import ASIDE, MORE, SET_UP, TOO_WIDE_HERE
 
 from etl_factory.schema.naming import column_name
 from etl_factory.sources.base import Selection
+from tally import TALLIES, Tally
 
 pytestmark = [
     pytest.mark.stack,
     # google's own: its clients leave connections to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
-NULL = ("NULL", None)
+Aside = Mapping[str, tuple[Any, ...]]
 COMPUTED = {
     "postgres": (
         "CREATE TABLE typed (LIKE typed_once, doubled bigint GENERATED ALWAYS AS (small::bigint * 2) STORED)"
@@ -53,7 +68,7 @@ def destination(stack: dict[str, str], tmp_path: Path) -> Iterator[Destination]:
         client.delete_dataset(name, delete_contents=True, not_found_ok=True)
 
 
-def spread(columns: dict[str, Column], aside: dict[str, tuple[Any, ...]]) -> dict[str, Column]:
+def spread(columns: dict[str, Column], aside: Aside, null: Any = "NULL") -> dict[str, Column]:
     """Give each value that cannot be held a row of its own, after the rows of those that can."""
     held = {name: [v for v in of.values if v[1] not in aside.get(name, ())] for name, of in columns.items()}
     rows = count(max(map(len, held.values())))
@@ -61,7 +76,7 @@ def spread(columns: dict[str, Column], aside: dict[str, tuple[Any, ...]]) -> dic
         for value in of.values:
             if value not in held[name]:
                 row = next(rows)
-                held[name] += [NULL] * (row - len(held[name])) + [value]
+                held[name] += [(null, None)] * (row - len(held[name])) + [value]
     return {name: replace(of, values=tuple(held[name])) for name, of in columns.items()}
 
 
@@ -74,7 +89,7 @@ def held_rows(columns: dict[str, Column]) -> dict[int, dict[str, Any]]:
     }
 
 
-def unfit(columns: dict[str, Column], aside: dict[str, tuple[Any, ...]]) -> set[tuple[str, str]]:
+def unfit(columns: dict[str, Column], aside: Aside) -> set[tuple[str, str]]:
     """Return column and value of what must be quarantined."""
     held = {(name, value) for name, of in columns.items() for _, value in of.values}
     return {(name, str(value)) for name, value in held if value in aside.get(name, ())}
@@ -140,3 +155,75 @@ class TestTables:
         tally = found.weigh(system.source_class.title, held_rows(columns), {n: n for n in columns})
         assert (tally.changed, tally.lost) == ([], [])
         assert found.reasons == unfit(system.odd_columns, aside)
+
+
+class TestFiles:
+    def put(self, destination: Destination, **files: bytes) -> str:
+        """Write files into a folder of their own, and return the pattern that finds them."""
+        landing = storage.Client(PROJECT, AnonymousCredentials())
+        for name, data in files.items():
+            landing.bucket(BUCKET).blob(f"{destination.dataset}/{name}").upload_from_string(data)
+        return f"gs://{BUCKET}/{destination.dataset}/*"
+
+    def check(self, title: str, found: Published, columns: dict[str, Column], aside: Aside) -> None:
+        tally = found.weigh(title, held_rows(columns), {name: name for name in columns})
+        assert (tally.changed, tally.lost) == ([], [])
+        assert found.ids_aside == {
+            row
+            for name, of in columns.items()
+            for row, (_, value) in enumerate(of.values)
+            if value in aside.get(name, ())
+        }
+
+    def test_parquet(self, destination: Destination) -> None:
+        columns = spread(PARQUET, PARQUET_ASIDE, None)
+        first = max(len(of.values) for of in columns.values())
+        old = spread(INT96, PARQUET_ASIDE, None)
+        files = {
+            "new": parquet_file(columns),
+            "old": parquet_file(old, first, use_deprecated_int96_timestamps=True, store_schema=False),
+        }
+        found = destination.publish(
+            "parquet", "gcs", f"path: {self.put(destination, **files)}\n    format: parquet", ""
+        )
+        moved = {n: replace(of, values=((None, None),) * first + of.values) for n, of in old.items()}
+        self.check("Parquet files", found, columns | moved, PARQUET_ASIDE)
+        assert {name: found.types[name] for name in INT96} == dict.fromkeys(INT96, "TIMESTAMP")
+
+    def test_json_lines(self, destination: Destination) -> None:
+        columns = spread(JSON, JSON_ASIDE, None)
+        reads = f"path: {self.put(destination, a=json_file(columns))}\n    format: jsonl"
+        found = destination.publish("jsonl", "gcs", reads, "")
+        self.check("JSON Lines files", found, columns, JSON_ASIDE)
+
+    def test_csv(self, destination: Destination) -> None:
+        columns = spread(CSV, CSV_ASIDE, None)
+        types = ", ".join(f"{name}: {type_}" for name, type_ in CSV_TYPES.items())
+        reads = f"path: {self.put(destination, a=csv_file(columns))}\n    format: csv"
+        reads += f"\n    columns: {{types: {{{types}}}}}"
+        found = destination.publish("csv", "gcs", reads, "")
+        self.check("CSV files", found, columns, CSV_ASIDE)
+
+
+def test_bigquery(destination: Destination) -> None:
+    """Rows never leave BigQuery: what its client shows of the source it must show of the published table."""
+    client, table = destination.client, f"{PROJECT}.{destination.dataset}.source"
+    client.create_dataset(destination.dataset)
+    listed = ", ".join(f"{name} {type_}" for name, type_ in BIGQUERY.items())
+    client.query_and_wait(f"CREATE TABLE `{table}` (id INT64, {listed})")
+    client.query_and_wait(f"INSERT INTO `{table}` SELECT 0, {', '.join(BIGQUERY_ROWS)}")
+    client.query_and_wait(f"INSERT INTO `{table}` (id) VALUES (1)")
+
+    found = destination.publish("copied", "bigquery", f"table: {table}", "")
+
+    held = {row["id"]: dict(row.items()) for row in client.query_and_wait(f"SELECT * FROM `{table}`")}
+    tally = TALLIES.setdefault("BigQuery", Tally())
+    for id_, row in {row["id"]: row for row in found.as_shown}.items():
+        for name in BIGQUERY:
+            if repr(row[name]) == repr(held[id_][name]):
+                tally.exact += row[name] not in (None, [])
+            else:
+                tally.changed.append(f"{name}: {held[id_][name]!r} is {row[name]!r}")
+    assert tally.changed == []
+    assert tally.exact == len(BIGQUERY)
+    assert len(held) == len(found.rows) == 2
