@@ -78,7 +78,7 @@ def cast_column(array: pa.Array, declared: pa.DataType, field: Field) -> Parsed:
     array, bad = _readable(array, field)
     bad = either(bad, _off_calendar(array))
     # What a parser wrote has no key twice; the text that a database keeps may, and a Parquet file's be no JSON at all.
-    values, unfit = _cast(array, field, trusted=is_parsed_json(declared) and kind == "text")
+    values, unfit = _cast(array, declared, field, trusted=is_parsed_json(declared) and kind == "text")
     bad = either(either(bad, unfit), _off_calendar(values))
     return (values if bad is None else pc.if_else(bad, pa.scalar(None, values.type), values)), bad
 
@@ -121,13 +121,14 @@ def _readable(array: pa.Array, field: Field) -> Parsed:
     return where_possible(array.cast(pa.binary()), lambda part: part.cast(pa.string()))
 
 
-def _cast(array: pa.Array, field: Field, *, trusted: bool) -> Parsed:
+def _cast(array: pa.Array, declared: pa.DataType, field: Field, *, trusted: bool) -> Parsed:
     if t.is_nested(array.type):
         text, lost = documents.spell(array)
         values, inexact = _from_text(text, field, trusted=True)
         return values, either(lost, inexact)
     if is_text(array.type):
-        return _from_text(array, field, trusted=trusted)
+        spelt = _respelt(array, declared) if field.type == "STRING" and t.is_timestamp(declared) else array
+        return _from_text(spelt, field, trusted=trusted)
     if field.type in _BY_TEXT.get(kind_of(array.type), ()):
         return _from_text(_spelt(array), field, trusted=False)
     values, bad = where_possible(array, _arrow_cast(array.type, field))
@@ -159,12 +160,27 @@ def _spelt(array: pa.Array) -> pa.Array:
 def _arrow_cast(type_: pa.DataType, field: Field) -> Cast:
     target = staged_arrow(field)
     if t.is_timestamp(type_) and field.type == "STRING":
-        return lambda part: pc.strftime(
-            part, format="%Y-%m-%d %H:%M:%S%z" if type_.tz else "%Y-%m-%d %H:%M:%S"
-        )
+        return _spelt_moments
     if is_binary(type_):
         return lambda part: part.cast(pa.binary()).cast(target)
     return lambda part: part.cast(target)
+
+
+def _spelt_moments(moments: pa.Array) -> pa.Array:
+    """Spell moments as PostgreSQL does: no zeros at the end of a second's fraction, +00 for UTC."""
+    zone = "%z" if moments.type.tz else ""
+    text = pc.strftime(moments, format=f"%Y-%m-%d %H:%M:%S{zone}")
+    trimmed = pc.replace_substring_regex(text, r"(\.\d*?)0+([+-]\d+)?$", r"\1\2")
+    bare = pc.replace_substring_regex(trimmed, r"\.([+-]\d+)?$", r"\1")
+    return pc.replace_substring_regex(bare, r"([+-]\d\d)00$", r"\1") if zone else bare
+
+
+def _respelt(text: pa.Array, declared: pa.DataType) -> pa.Array:
+    """Spell moments that a source printed as those that it did not: what is no moment, such as infinity, stays."""
+    moments, bad = parsing.moments(text, declared)
+    bad = either(bad, _off_calendar(moments))
+    spelt = _spelt_moments(moments)
+    return spelt if bad is None else pc.if_else(bad, text.cast(pa.string()), spelt)
 
 
 def _clock_lost(before: pa.Array, after: pa.Array, field: Field) -> pa.Array | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,7 @@ from etl_factory.schema.casting import cast_column, decoded
 from etl_factory.schema.contract import Column, Contract, Decision, decide, leave_out
 from etl_factory.schema.naming import column_name, name_columns
 from etl_factory.schema.rows import Batch, Reject, bounded
-from etl_factory.schema.types import Field, field_of, is_text, is_untyped, staged_arrow
+from etl_factory.schema.types import Field, field_of, is_text, is_untyped, may_be_unfit, staged_arrow
 
 SOURCE_URI = Field("_etl_source_uri", "STRING")
 RECORD = Field("_etl_record", "INT64")
@@ -24,14 +24,35 @@ RECORD = Field("_etl_record", "INT64")
 EXACT = ("BOOL", "INT64", "FLOAT64", "NUMERIC", "BYTES")
 
 
+# What becomes of a value that no BigQuery type of its column holds: its row is quarantined, it is published as NULL
+# and noted in quarantine, or its whole column is published as text, in the source's spelling.
+Unrepresentable = Literal["quarantine", "null", "text"]
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """What config says of columns; keys are the source's own names."""
+    """What config says of columns; keys are the source's own names. `unfit` says it for all, `unfit_in` for some."""
 
     include: Collection[str] = ()
     exclude: Collection[str] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
+    unfit: Unrepresentable = "quarantine"
+    unfit_in: Mapping[str, Unrepresentable] = field(default_factory=dict)
+
+    def policy(self, original: str) -> Unrepresentable:
+        """Return what becomes of a column's values that cannot be held."""
+        return self.unfit_in.get(original, self.unfit)
+
+    def settled(self, declared: pa.Schema) -> dict[str, str]:
+        """Return the types that config gives: by name, and text where values may not fit and must not be lost."""
+        texts = (f.name for f in declared if self.policy(f.name) == "text" and may_be_unfit(f.type))
+        return {name: "STRING" for name in texts} | dict(self.types)
+
+    def lenient(self, column: Column) -> Column:
+        """Let a column's unfit values go where config says NULL."""
+        is_null = self.policy(column.original) == "null" and not column.must_be_null
+        return replace(column, on_misfit="discard_value") if is_null else column
 
 
 @dataclass(frozen=True)
@@ -86,8 +107,9 @@ def plan_cleaning(
     """Choose columns, names and types; raises SchemaError as naming, types and contract do."""
     originals = choose(declared.names, wanted)
     names = name_columns(originals, dict(wanted.rename))
-    types = dict(wanted.types)
-    demand(types, originals, "columns.types")
+    demand(wanted.types, originals, "columns.types")
+    demand(wanted.unfit_in, originals, "columns.on_unrepresentable")
+    types = wanted.settled(pa.schema([declared.field(original) for original in originals]))
     incoming = {
         original: Field(names[original], types[original])
         if original in types
@@ -98,6 +120,7 @@ def plan_cleaning(
     untyped = {original: names[original] for original in originals if original not in typed}
     decision = decide(typed, published, contract, is_text=is_text, settled=types)
     decision = leave_out(untyped, decision, contract.table)
+    decision = replace(decision, columns=tuple(map(wanted.lenient, decision.columns)))
     return Cleaning(decision.columns, declared, is_file), decision
 
 

@@ -128,6 +128,17 @@ def scalar_type(type_: pa.DataType, column: str) -> str:
     )
 
 
+def may_be_unfit(type_: pa.DataType) -> bool:
+    """Whether a source's values of a type may be none of BigQuery's: beyond its calendar, its digits or its JSON."""
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    if t.is_dictionary(type_) or t.is_run_end_encoded(type_):
+        return may_be_unfit(type_.value_type)
+    is_free = type_.equals(pa.decimal256(BIGNUMERIC_DIGITS + BIGNUMERIC_SCALE, BIGNUMERIC_SCALE))
+    return bool(t.is_temporal(type_) or is_json(type_) or t.is_nested(type_) or is_free)
+
+
 def is_untyped(type_: pa.DataType) -> bool:
     """Whether a type has no value but NULL."""
     import pyarrow.types as t

@@ -16,7 +16,7 @@ from etl_factory.errors import SchemaError
 from etl_factory.schema.contract import Contract
 from etl_factory.schema.rows import RAW_LIMIT, Batch, bounded
 from etl_factory.schema.sanitize import Cleaned, Cleaning, Wanted, choose, clean, plan_bare, plan_cleaning
-from etl_factory.schema.types import Field
+from etl_factory.schema.types import Field, raw_json
 
 CONTRACT = Contract("acme.raw.orders")
 
@@ -265,3 +265,65 @@ def test_only_columns_whose_values_may_not_fit_are_doubtful() -> None:
     cleaning = plan(schema)
     assert cleaning.keeps(schema)
     assert cleaning.doubtful.arrow.names == list(doubtful)
+
+
+ODD_MOMENTS = ["2024-06-01 10:00:00.1+00", "infinity", None]
+MOMENT = pa.schema([("id", pa.int64()), ("at", pa.timestamp("us", "UTC"))])
+
+
+def moments(wanted: Wanted) -> Cleaned:
+    """Clean rows of a database that prints its moments, one of which is none."""
+    batch = batch_of(id=[1, 2, 3], at=ODD_MOMENTS)
+    return clean(batch, plan(MOMENT, wanted))
+
+
+def test_a_value_that_cannot_be_held_takes_its_row_to_quarantine() -> None:
+    done = moments(Wanted())
+    assert done.rows.column("id").to_pylist() == [1, 3]
+    assert [(reject.column, reject.value) for reject in done.rejects] == [("at", "infinity")]
+
+
+@pytest.mark.parametrize(
+    "wanted", [Wanted(unfit="null"), Wanted(unfit="quarantine", unfit_in={"at": "null"})]
+)
+def test_a_value_that_cannot_be_held_is_null_and_noted(wanted: Wanted) -> None:
+    done = moments(wanted)
+    assert done.rows.column("id").to_pylist() == [1, 2, 3]
+    assert done.rows.column("at").is_null().to_pylist() == [False, True, True]
+    assert done.rejects == ()
+    assert [(reject.record, reject.value) for reject in done.discarded] == [(12, "infinity")]
+
+
+@pytest.mark.parametrize("wanted", [Wanted(unfit="text"), Wanted(unfit_in={"at": "text"})])
+def test_a_column_of_values_that_cannot_be_held_is_text(wanted: Wanted) -> None:
+    done = moments(wanted)
+    assert done.rows.column("at").to_pylist() == ODD_MOMENTS
+    assert (done.rejects, done.discarded) == ((), ())
+
+
+def test_types_of_config_win_over_text() -> None:
+    cleaning = plan(MOMENT, Wanted(unfit="text", types={"at": "DATE"}))
+    assert [column.field.type for column in cleaning.columns] == ["INT64", "DATE"]
+
+
+def test_text_is_asked_for_of_types_that_may_be_unfit_alone() -> None:
+    types = [
+        pa.int64(), pa.float64(), pa.decimal128(12, 2), pa.decimal256(39, 0), pa.string(), pa.binary(), pa.bool_(),
+        pa.date32(), pa.timestamp("us"), pa.time64("ns"), pa.decimal256(76, 38), raw_json(), pa.list_(pa.int8()),
+        pa.dictionary(pa.int8(), pa.date32()),
+    ]  # fmt: skip
+    schema = pa.schema([(f"c{i}", type_) for i, type_ in enumerate(types)])
+    found = [column.field.type for column in plan(schema, Wanted(unfit="text")).columns]
+    assert found == ["INT64", "FLOAT64", "NUMERIC", "STRING", "STRING", "BYTES", "BOOL", *["STRING"] * 7]
+
+
+def test_a_policy_for_a_column_that_is_not_there() -> None:
+    with pytest.raises(SchemaError, match=r"columns\.on_unrepresentable names 'att'.*did you mean 'at'\?"):
+        plan(MOMENT, Wanted(unfit_in={"att": "null"}))
+
+
+def test_a_column_that_must_be_null_stays_so_under_any_policy() -> None:
+    contract = Contract("acme.raw.orders", columns="discard_row")
+    batch = batch_of(a=[1, 2], new=[None, "x"])
+    done = cleaned(batch, Wanted(unfit="null"), published=(Field("a", "INT64"),), contract=contract)
+    assert [reject.column for reject in done.rejects] == ["new"]
