@@ -33,10 +33,8 @@ class Ground:
 
     def prepare(self, world: World, trials: Iterable[Trial]) -> None:
         """Give it the tenant of all trials, and wait until it has their DAGs."""
-        sources = {
-            trial.id: world.source_yaml(trial.case, trial.id, source_of(trial.case, trial.id, world.env))
-            for trial in trials
-        }
+        made = [(trial.case, source_of(trial.case, world.name(trial.id), world.env)) for trial in trials]
+        sources = {source.source_name: world.source_yaml(case, source) for case, source in made}
         self._store_secrets(world)
         folder = self.home / "tenants" / TENANT
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,11 +55,11 @@ class Ground:
 
     def make_run(self, play: Play, _: int) -> DagRun:
         """Make a trial's next DAG run."""
-        return DagRun(play.resource, self, play.trial)
+        return DagRun(play.resource, self)
 
-    def strike(self, trial: Trial, strike: Strike) -> None:
-        """Have the trial's next task struck."""
-        (self.home / "strikes" / f"{TENANT}__{trial.id}.json").write_text(strike.dumps())
+    def strike(self, dag_id: str, strike: Strike) -> None:
+        """Have the DAG's next task struck."""
+        (self.home / "strikes" / f"{dag_id}.json").write_text(strike.dumps())
 
 
 def until(done: Callable[[], Any], otherwise: str, seconds: float = SECONDS) -> Any:
@@ -81,7 +79,6 @@ class DagRun:
     ENDED: ClassVar[tuple[str, ...]] = ("success", "failed")
     resource: Resource
     ground: Ground
-    trial: Trial
     run_id: str = ""
     left: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     stopped: Path | None = None
@@ -95,7 +92,7 @@ class DagRun:
     def go(self, _: str, strike: Strike | None = None) -> str:
         """Run from `extract`, cleared if it has run before; return the step that was struck, else nothing."""
         if strike:
-            self.ground.strike(self.trial, strike)
+            self.ground.strike(self.resource.dag_id, strike)
         if self.run_id:
             self.ground.airflow.clear(self.resource.dag_id, self.run_id)
         else:
@@ -105,7 +102,7 @@ class DagRun:
     def retry(self, _: str, strike: Strike | None = None) -> str:
         """Leave it to Airflow to try the struck task again; return what is struck then."""
         if strike:
-            self.ground.strike(self.trial, strike)
+            self.ground.strike(self.resource.dag_id, strike)
         return self._await(strike)
 
     def _await(self, strike: Strike | None) -> str:

@@ -160,8 +160,8 @@ class Play:
         self, trial: Trial, world: World, make_run: Callable[[Play, int], Any] = run_in_children
     ) -> None:
         self.trial, self.world, self.make_run = trial, world, make_run
-        self.source: Source = source_of(trial.case, trial.id, world.env)
-        self.resource = world.resource(trial.case, trial.id, self.source)
+        self.source: Source = source_of(trial.case, world.name(trial.id), world.env)
+        self.resource = world.resource(trial.case, self.source)
         self.runs: list[Any] = []
 
     def play(self) -> Outcome:
@@ -174,7 +174,7 @@ class Play:
         except Stuck as error:
             outcome.verdict.problems.append(str(error))
         finally:
-            outcome.kills = len(list((self.world.folder / self.trial.id).glob("*.mark")))
+            outcome.kills = len(list((self.world.folder / self.resource.source).glob("*.mark")))
             for run in self.runs:
                 run.end()
         outcome.seconds = time.monotonic() - begin
@@ -221,7 +221,7 @@ class Play:
 
     def _strike(self, number: int) -> Strike:
         moments = self.trial.moments
-        mark = self.world.folder / self.trial.id / f"{number}.mark"
+        mark = self.world.folder / self.resource.source / f"{number}.mark"
         is_last = number == len(moments) - 1
         return Strike(moments[number], self.trial.action if is_last else "kill", str(mark))
 

@@ -38,11 +38,13 @@ OLD = {
 class Source:
     """One trial's own table or folder.
 
-    `place` is what its YAML says of it; `states` is its past, the latest state last.
+    `place` is what its YAML says of it; `states` is its past, the latest state last. `source_name` is the name of
+    its YAML file.
     """
 
     def __init__(self, case: Case, name: str, env: Mapping[str, str]) -> None:
-        self.case, self.name, self.env = case, name, env
+        self.case, self.env, self.source_name = case, env, name
+        self.name = f"shared.{name}" if case.type == "bigquery" else name
         self.states: list[State] = []
         self.changes = 0
         self.has_extra = False
@@ -382,7 +384,7 @@ SOURCES: dict[str, type[Source]] = {
 
 def source_of(case: Case, name: str, env: Mapping[str, str]) -> Source:
     """Return a trial's source, which does not exist yet."""
-    return SOURCES[case.type](case, f"shared.{name}" if case.type == "bigquery" else name, env)
+    return SOURCES[case.type](case, name, env)
 
 
 def _spelt(records: list[dict[str, Any]], format_: str) -> bytes:

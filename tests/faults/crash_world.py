@@ -44,21 +44,26 @@ class World:
             "defaults": {"retries": 3, "retry_delay": "1s"},
         }
 
-    def source_yaml(self, case: Case, name: str, source: Source) -> str:
+    def name(self, trial_id: str) -> str:
+        """Name a trial's source, unlike any of another harness run."""
+        return f"{trial_id}_{self.dataset.rpartition('_')[2]}"
+
+    def source_yaml(self, case: Case, source: Source) -> str:
         """Return a trial's source file, with its one resource."""
         document = {
-            "source": name,
+            "source": source.source_name,
             "type": case.type,
             "resources": {RESOURCE: {**source.place, **case.spec}},
         } | ({} if case.type in ("bigquery", "gcs") else {"connection": case.type})
         return yaml.safe_dump(document, allow_unicode=True)
 
-    def resource(self, case: Case, name: str, source: Source) -> Resource:
+    def resource(self, case: Case, source: Source) -> Resource:
         """Return a trial's resource, as its YAML says."""
+        name = source.source_name
         root = self.folder / name / "tenants"
         (root / TENANT).mkdir(parents=True)
         (root / TENANT / "tenant.yaml").write_text(yaml.safe_dump(self.tenant))
-        (root / TENANT / f"{name}.yaml").write_text(self.source_yaml(case, name, source))
+        (root / TENANT / f"{name}.yaml").write_text(self.source_yaml(case, source))
         catalogue = load(root)
         assert not catalogue.errors, catalogue.errors
         return resources(catalogue.sources[0].tenant, catalogue.sources[0].spec)[0]
