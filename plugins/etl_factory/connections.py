@@ -149,8 +149,15 @@ def _backend() -> TenantSecretManagerBackend:
 def _ask(
     backend: TenantSecretManagerBackend, conn_id: str, secret: str, asked_before: Exception
 ) -> str | None:
-    from google.api_core.exceptions import GoogleAPICallError, PermissionDenied, RetryError
+    from google.api_core.exceptions import (
+        GoogleAPICallError,
+        PermissionDenied,
+        RetryError,
+        Unauthenticated,
+    )
     from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+
+    from etl_factory.secret_manager import transient_errors
 
     try:
         return backend.access.read(secret)
@@ -160,7 +167,16 @@ def _ask(
         raise TerminalError(f"connection {conn_id}: {cause} with {_command(conn_id)}") from cause
     except PermissionDenied:
         raise AccessDeniedError(f"connection {conn_id}: {backend.denied_message(secret)}") from asked_before
+    except Unauthenticated as cause:
+        raise AccessDeniedError(
+            f"connection {conn_id}: Secret Manager does not know this machine's credentials: {cause}"
+        ) from cause
     except (GoogleAPICallError, RetryError, GoogleAuthError) as cause:
+        if isinstance(cause, GoogleAPICallError) and not isinstance(cause, transient_errors()):
+            raise TerminalError(
+                f"connection {conn_id}: Secret Manager refuses secret {secret} of project {backend.project_id}:"
+                f" {cause}. Enable its latest version, or store it again with {_command(conn_id)}"
+            ) from cause
         raise TransientError(f"connection {conn_id}: Secret Manager does not answer: {cause}") from cause
 
 

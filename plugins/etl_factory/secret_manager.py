@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 TENANT_ID = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*__[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 VALUE_SECONDS = 60.0
 MISSING_SECONDS = 5.0
-CALL_SECONDS = 10.0
+CALL_SECONDS = 10.0  # for one look-up, with all its repetitions
+ANSWER_SECONDS = 4.0  # for one request of it
+FIRST_WAIT = 0.2
 _REGIONAL = re.compile(r"^secretmanager\.([a-z0-9-]+)\.rep\.googleapis\.com(:\d+)?$")
 _LOOPBACK = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$")
 
@@ -87,11 +89,13 @@ class SecretAccess:
 
     def _fetch(self, secret_id: str) -> str | None:
         from google.api_core.exceptions import InvalidArgument, NotFound
+        from google.api_core.timeout import ConstantTimeout
 
         name = f"{self.parent}/secrets/{secret_id}/versions/latest"
+        patience: Any = ConstantTimeout(ANSWER_SECONDS)  # type: ignore[no-untyped-call]  # not annotated
         try:
             answer = self.client.access_secret_version(
-                request={"name": name}, timeout=CALL_SECONDS, retry=_retry()
+                request={"name": name}, timeout=patience, retry=_retry()
             )
         except (NotFound, InvalidArgument):
             return None
@@ -116,11 +120,24 @@ class SecretAccess:
 
 def _retry() -> Any:
     """Wait out a server that is briefly away, for less long than a task or a person would mind."""
-    from google.api_core.exceptions import ServiceUnavailable, TooManyRequests
     from google.api_core.retry import Retry, if_exception_type
 
-    transient = if_exception_type(ServiceUnavailable, TooManyRequests)
-    return Retry(predicate=transient, initial=0.2, maximum=2.0, multiplier=2.0, timeout=CALL_SECONDS)
+    transient = if_exception_type(*transient_errors())
+    return Retry(predicate=transient, initial=FIRST_WAIT, maximum=2.0, multiplier=2.0, timeout=CALL_SECONDS)
+
+
+def transient_errors() -> tuple[type[Exception], ...]:
+    """Return google's errors that waiting may cure; Unknown is how gRPC speaks of a stream that was cut."""
+    from google.api_core import exceptions as google
+
+    return (
+        google.Aborted,
+        google.DeadlineExceeded,
+        google.InternalServerError,
+        google.ServiceUnavailable,
+        google.TooManyRequests,
+        google.Unknown,
+    )
 
 
 @lru_cache
