@@ -1,0 +1,126 @@
+"""No row lost, none doubled: whatever transactions and runs do, in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from duck import Client
+from hypothesis import given
+from model_source import Setting
+from model_story import (
+    Again,
+    Begin,
+    End,
+    Load,
+    Publish,
+    Wait,
+    World,
+    Write,
+    catalogs,
+    deleting,
+    settings,
+    stories,
+    tell,
+)
+from search import searching
+
+from etl_factory.operators import google
+
+WorldOf = Callable[[Setting], World]
+
+
+@pytest.fixture
+def world_of(client: Client, monkeypatch: pytest.MonkeyPatch) -> WorldOf:
+    """Return what makes a world whose runs use its own landing and warehouse."""
+
+    def make(setting: Setting) -> World:
+        world = World.of(setting, client)
+        monkeypatch.setattr(google, "landing", lambda _: world.loader.landing)
+        monkeypatch.setattr(google, "warehouse", lambda _: world.loader.warehouse)
+        return world
+
+    return make
+
+
+@searching(80)
+@given(setting=settings(), story=stories())
+def test_a_table_read_along_its_cursor_loses_and_doubles_nothing(
+    world_of: WorldOf, setting: Setting, story: list[Any]
+) -> None:
+    tell(world_of(setting), story)
+
+
+@searching(25)
+@given(setting=catalogs(), story=stories())
+def test_a_catalog_is_a_snapshot_and_its_history_every_snapshot(
+    world_of: WorldOf, setting: Setting, story: list[Any]
+) -> None:
+    tell(world_of(setting), story)
+
+
+@searching(25)
+@given(setting=deleting(), story=stories())
+def test_what_is_gone_at_the_source_is_found(world_of: WorldOf, setting: Setting, story: list[Any]) -> None:
+    tell(world_of(setting), story)
+
+
+AUTUMN, SPRING = datetime(2025, 10, 26, 0, 50, tzinfo=UTC), datetime(2025, 3, 30, 0, 50, tzinfo=UTC)
+STORIES = {
+    "numbers_that_are_all_null": (Setting("integer", 0), Write(1, "put_null"), Load(), Write(2)),
+    "a_null_after_the_last_number": (Setting("integer", 0), Write(1), Load(), Write(2, "put_null")),
+    "a_number_given_out_before_the_last": (Setting("integer", 3), Begin(1, 1), Write(2), Load(), End(1)),
+    "a_late_commit_after_clocks_went_forward": (
+        Setting("naive", 3600, zone="Europe/Warsaw", begin=SPRING), Wait(1200), Load(), Write(1), Load(), Wait(600),
+        Write(2, "put", 1800),
+    ),
+    "an_hour_that_comes_twice": (
+        Setting("naive", 3600, zone="Europe/Warsaw", begin=AUTUMN), Write(1), Wait(60), Load(), Wait(1200), Write(2),
+        Load(), Wait(1800), Write(3), Load(),
+    ),
+    "a_transaction_of_a_day": (
+        Setting("instant", 0, settles=True), Begin(1, 1), Wait(86_400), Write(2), Load(), End(1),
+    ),
+    "a_refresh_between_reading_and_publishing": (
+        Setting("instant", 0, is_keyed=False), Write(1), Wait(1), Load(stops=True), Wait(60), Write(2), Wait(1),
+        Load(refresh=True), Publish(0),
+    ),
+    "two_publishes_at_one_instant": (
+        Setting(is_keyed=False), Write(1), Wait(1), Load(stops=True), Write(1), Wait(1), Load(stops=True),
+        Publish(0, rival=1),
+    ),
+    "an_answer_that_was_lost": (Setting(is_keyed=False), Write(1), Wait(1), Load(stops=True), Publish(0, is_lost=True)),
+    "a_cleared_run_whose_folder_is_gone": (
+        Setting(is_keyed=False), Write(1), Wait(1), Load(), Write(1), Wait(1), Load(), Again(0, is_wiped=True),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_of_a_table(world_of: WorldOf, name: str) -> None:
+    setting, *story = STORIES[name]
+    tell(world_of(setting), story)
+
+
+GOING_BACK = {
+    "a_long_transaction_writes_last": (
+        Setting(goes_back=True), Write(1), Wait(60), Load(), Wait(60), Write(1, "put", 600),
+    ),
+    "clocks_are_put_back": (
+        Setting("naive", 3600, zone="Europe/Warsaw", begin=AUTUMN, goes_back=True), Write(1), Wait(60), Load(),
+        Wait(1200), Write(1),
+    ),
+    "a_row_is_deleted_and_comes_back_older": (
+        Setting(goes_back=True), Write(1), Wait(60), Load(), Write(1, "delete"), Wait(1), Write(1, "put", 300),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.xfail(strict=True, reason="merge goes by the cursor before it goes by the snapshot")
+@pytest.mark.parametrize("name", GOING_BACK)
+def test_a_row_that_changed_to_a_lesser_cursor_is_updated(world_of: WorldOf, name: str) -> None:
+    """Its lateness is within the lag, so that it is read; but the greater cursor of its older version wins."""
+    setting, *story = GOING_BACK[name]
+    tell(world_of(setting), story)
