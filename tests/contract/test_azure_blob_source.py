@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from edge import Edge, edge_of
-from file_systems import CANARY, CONN_ID, AzureBlob, in_use, listed, names, read, whole_story
 
+from edge import Edge, edge_of
 from etl_factory.errors import AccessDeniedError, EtlFactoryError, TerminalError, TransientError
 from etl_factory.sources.azure_blob import AzureBlobSource
 from etl_factory.sources.base import Connection
+from file_systems import CANARY, CONN_ID, AzureBlob, in_use, listed, names, read, whole_story
 
 pytestmark = pytest.mark.stack
 

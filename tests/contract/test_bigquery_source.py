@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from edge import edge_of
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as google
 
+from edge import edge_of
 from etl_factory.errors import AccessDeniedError, TransientError
 from etl_factory.sources import bigquery
 from etl_factory.sources.base import Connection

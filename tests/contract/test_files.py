@@ -18,7 +18,21 @@ from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
 import pytest
+
 from edge import Edge, edge_of
+from etl_factory.errors import (
+    AccessDeniedError,
+    EtlFactoryError,
+    NotFoundError,
+    StaleError,
+    TransientError,
+)
+from etl_factory.landing import objects as landing_objects
+from etl_factory.landing.objects import Landing
+from etl_factory.sources import SOURCES, _stores, azure_blob
+from etl_factory.sources.base import FileSource, SourceObject
+from etl_factory.transfers import streaming
+from etl_factory.transfers.streaming import stream_copy
 from file_systems import (
     CANARY,
     CONN_ID,
@@ -34,20 +48,6 @@ from file_systems import (
     read,
     whole_story,
 )  # fmt: skip
-
-from etl_factory.errors import (
-    AccessDeniedError,
-    EtlFactoryError,
-    NotFoundError,
-    StaleError,
-    TransientError,
-)
-from etl_factory.landing import objects as landing_objects
-from etl_factory.landing.objects import Landing
-from etl_factory.sources import SOURCES, _stores, azure_blob
-from etl_factory.sources.base import FileSource, SourceObject
-from etl_factory.transfers import streaming
-from etl_factory.transfers.streaming import stream_copy
 
 pytestmark = [
     pytest.mark.stack,

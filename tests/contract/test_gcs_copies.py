@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from edge import edge_of
-from file_systems import GCS, gcs_client, in_use, one
 
+from edge import edge_of
 from etl_factory.landing.objects import Landing
+from file_systems import GCS, gcs_client, in_use, one
 
 pytestmark = [
     pytest.mark.stack,

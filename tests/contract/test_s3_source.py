@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from edge import Edge, edge_of
-from file_systems import CANARY, CONN_ID, S3, in_use, one, read, whole_story
 
+from edge import Edge, edge_of
 from etl_factory.errors import AccessDeniedError, TerminalError, TransientError
 from etl_factory.sources.base import Connection
 from etl_factory.sources.s3 import S3Source
+from file_systems import CANARY, CONN_ID, S3, in_use, one, read, whole_story
 
 pytestmark = pytest.mark.stack
 

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
-from edge import Edge
 from google.auth.credentials import AnonymousCredentials
 
+from edge import Edge
 from etl_factory.sources import azure_blob, gcs, s3
 from etl_factory.sources.azure_blob import AzureBlobSource
 from etl_factory.sources.base import Connection, FileSource, SourceObject
