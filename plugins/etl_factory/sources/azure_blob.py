@@ -20,7 +20,7 @@ _QUIET = logging.getLogger(f"{__name__}.requests")
 _QUIET.setLevel(logging.WARNING)  # Azure's client writes some thirty lines of log for each request
 # Waits between repeated requests: 1, 3 and 5 seconds, instead of a minute in all.
 OPTIONS: dict[str, Any] = {
-    "connection_timeout": 15, "retry_total": 3, "initial_backoff": 1, "increment_base": 2,
+    "connection_timeout": 15, "read_timeout": 60, "retry_total": 3, "initial_backoff": 1, "increment_base": 2,
     "random_jitter_range": 1, "logger": _QUIET,
 }  # fmt: skip
 PAGE = 5000  # blobs in one answer, as many as Azure gives

@@ -9,6 +9,7 @@ from typing import IO, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from etl_factory.errors import AccessDeniedError
+from etl_factory.landing import patience
 from etl_factory.sources._paths import check_paths, parse_path, split_object
 from etl_factory.sources._stores import Store, pinned, stale
 from etl_factory.sources.base import Connection, FileSource, Found, SourceObject
@@ -50,7 +51,7 @@ class GCSSource(FileSource):
         where = f"Google Cloud Storage as project {self.client.project}"
         try:
             with self.errors("the project"):
-                list(self.client.list_buckets(max_results=1, retry=_retry()))
+                list(self.client.list_buckets(max_results=1, **_patience()))
         except AccessDeniedError as error:
             if not isinstance(error.__cause__, Forbidden):
                 raise
@@ -60,7 +61,7 @@ class GCSSource(FileSource):
     def discover(self) -> Iterator[Found]:
         """List the project's buckets."""
         with self.errors("the project", "grant storage.buckets.list, which roles/storage.bucketViewer holds"):
-            names = [bucket.name for bucket in self.client.list_buckets(retry=_retry())]
+            names = [bucket.name for bucket in self.client.list_buckets(**_patience())]
         for name in names:
             yield Found(f"gs://{name}/")
 
@@ -68,7 +69,7 @@ class GCSSource(FileSource):
         """List matching objects with their generations, sorted by uri; `modified` is the content's time."""
         to = parse_path(path, "gs")
         with self.errors(f"bucket gs://{to.bucket}"):
-            blobs = self.client.list_blobs(to.bucket, prefix=to.prefix, fields=_FIELDS, retry=_retry())
+            blobs = self.client.list_blobs(to.bucket, prefix=to.prefix, fields=_FIELDS, **_patience())
             found = [
                 SourceObject(to.uri(blob.name), str(blob.generation), int(blob.size), blob.time_created)
                 for blob in blobs
@@ -85,7 +86,7 @@ class GCSSource(FileSource):
             )  # a fresh one: a handle loses its generation with its first download
             with self.errors(source_object.uri, is_object=True):
                 content: bytes = blob.download_as_bytes(
-                    start=start, end=start + size - 1, raw_download=True, checksum=None, retry=_retry()
+                    start=start, end=start + size - 1, raw_download=True, checksum=None, **_patience()
                 )
             return content
 
@@ -121,7 +122,8 @@ class GCSSource(FileSource):
             raise store.wrong_login(what, str(error)) from error
 
 
-def _retry() -> Any:
+def _patience() -> dict[str, Any]:
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
+    retry = DEFAULT_RETRY.with_delay(initial=patience.FIRST_WAIT).with_timeout(RETRY_SECONDS)
+    return {"timeout": patience.ANSWER_SECONDS, "retry": retry}

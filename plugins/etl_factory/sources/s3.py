@@ -17,6 +17,7 @@ from etl_factory.sources.base import FileSource, Found, SourceObject
 from etl_factory.sources.specs import ConnectedSpec, FileResource, Name
 
 ATTEMPTS = 5  # how often boto3 tries a request that is refused or not answered
+ANSWER_SECONDS = 60  # of silence, before an answer and within it
 CUT_OFF = 2  # how many answers may be cut off before the third one counts
 WRONG_LOGIN = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
@@ -63,6 +64,7 @@ class S3Source(FileSource):
         config = Config(
             retries={"mode": "standard", "max_attempts": ATTEMPTS},
             connect_timeout=15,
+            read_timeout=ANSWER_SECONDS,
             max_pool_connections=16,
         )
         return session.client("s3", endpoint_url=extra.get("endpoint_url"), config=config)
@@ -122,6 +124,7 @@ class S3Source(FileSource):
     @contextmanager
     def _errors(self, what: str, grant: str = "grant s3:ListBucket and s3:GetObject") -> Iterator[None]:
         from botocore import exceptions as boto
+        from botocore.parsers import ResponseParserError
 
         store = Store("S3", self.connection.conn_id, grant)
         try:
@@ -134,7 +137,13 @@ class S3Source(FileSource):
             boto.CredentialRetrievalError,
         ) as error:
             raise store.wrong_login(what, str(error)) from error
-        except (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError, OSError) as error:
+        except (
+            boto.ConnectionError,
+            boto.HTTPClientError,
+            boto.IncompleteReadError,
+            ResponseParserError,  # an answer that is none, as a gateway's own page
+            OSError,
+        ) as error:
             raise store.unreachable(what, self.client.meta.endpoint_url, error) from None
         except boto.ParamValidationError as error:
             raise TerminalError(f"{what}: {error}: correct `path`") from error

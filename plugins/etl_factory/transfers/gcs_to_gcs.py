@@ -10,6 +10,7 @@ from airflow.providers.google.cloud.transfers.gcs_to_gcs import GCSToGCSOperator
 from etl_factory.config.resource import Resource
 from etl_factory.errors import EtlFactoryError, NotFoundError, StaleError, TransientError
 from etl_factory.landing.objects import Landing, landing_errors, split_uri
+from etl_factory.landing.patience import patience
 from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
 from etl_factory.sources._paths import parse_path
@@ -60,7 +61,7 @@ def rewrite_copy(source: GCSSource) -> Copy:
     def copy(source_object: SourceObject, uri: str, landing: Landing) -> None:
         original, target = source.blob(source_object), landing.blob(uri)
         with source.errors(source_object.uri, is_object=True):
-            original.reload()
+            original.reload(**patience())
         # Metadata of our own, or the source's would come along, and with `gzip` encoding other bytes be read.
         target.content_type = "application/octet-stream"
         try:
@@ -84,6 +85,7 @@ def _rewrite(original: Any, target: Any, uri: str) -> None:
                 token=token,
                 if_generation_match=0,
                 if_source_generation_match=original.generation,
+                **patience(),
             )
             if token is None:
                 return
@@ -92,9 +94,9 @@ def _rewrite(original: Any, target: Any, uri: str) -> None:
 def _settled(original: Any, target: Any, uri: str, source_object: SourceObject) -> bool:
     """Tell whether the object is there already: our own write, whose answer was lost and which was repeated."""
     with landing_errors(uri):
-        if not target.exists():
+        if not target.exists(**patience()):
             return False
-        target.reload()
+        target.reload(**patience())
     if target.crc32c != original.crc32c:
         raise taken(source_object, uri)
     return True
@@ -103,4 +105,4 @@ def _settled(original: Any, target: Any, uri: str, source_object: SourceObject) 
 def _cause(source: GCSSource, source_object: SourceObject, error: EtlFactoryError) -> EtlFactoryError:
     """Return what was refused: the source's generation when it is gone, else what the landing bucket said."""
     with source.errors(source_object.uri):
-        return error if source.blob(source_object).exists() else stale(source_object.uri)
+        return error if source.blob(source_object).exists(**patience()) else stale(source_object.uri)
