@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,9 +20,10 @@ from crash_world import TENANT, World
 
 from demo.airflow_api import Airflow
 from etl_factory.config.resource import Resource
+from etl_factory.errors import TransientError
 from etl_factory.secret_manager import SecretAccess
 
-SECONDS = 300
+SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,14 @@ class Ground:
 
 
 def until(done: Callable[[], Any], otherwise: str, seconds: float = SECONDS) -> Any:
-    """Wait for a true answer; raises Stuck when none comes."""
+    """Wait for a true answer, also of an Airflow that is slow to answer; raises Stuck when none comes."""
     deadline = time.monotonic() + seconds
-    while not (answer := done()):
-        if time.monotonic() > deadline:
-            raise Stuck(f"{otherwise} after {seconds:.0f} s")
+    while time.monotonic() < deadline:
+        with suppress(TransientError):
+            if answer := done():
+                return answer
         time.sleep(0.5)
-    return answer
+    raise Stuck(f"{otherwise}, still after {seconds:.0f} s")
 
 
 @dataclass
@@ -107,9 +110,10 @@ class DagRun:
 
     def _await(self, strike: Strike | None) -> str:
         mark = Path(strike.mark) if strike else None
-        until(
-            lambda: (mark and mark.exists()) or self._state() in self.ENDED, f"{self.path}: {self._tasks()}"
-        )
+        try:
+            until(lambda: (mark and mark.exists()) or self._state() in self.ENDED, self.path)
+        except Stuck as error:
+            raise Stuck(f"{error}: {self._tasks()}") from error
         if mark and mark.exists():
             assert strike
             self.stopped = mark if strike.action != "kill" else None

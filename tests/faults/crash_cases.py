@@ -157,8 +157,9 @@ class Case:
 
     `spec` is the resource's YAML without its table or path. `cursor`: the SQL type of the cursor column.
     `rewrites`: sanitize writes parts of its own. `twins`: the source holds equal rows. `loses_rows`: rows or objects
-    may be deleted at the source. `told`: SQL of what is compared besides the source's columns. `grows_by`: the
-    ledger's counts that add rows; `shrinks`: its `deleted` takes rows away.
+    may be deleted at the source. `spoilt`: a record that every object ends with, and that cannot be loaded. `told`:
+    SQL of what is compared besides the source's columns. `grows_by`: the ledger's counts that add rows; `shrinks`: its
+    `deleted` takes rows away.
     """
 
     type: str
@@ -169,6 +170,7 @@ class Case:
     rewrites: bool = False
     twins: bool = False
     loses_rows: bool = True
+    spoilt: bytes = b""
     told: tuple[str, ...] = ()
     grows_by: tuple[str, ...] = ("inserted",)
     shrinks: bool = True
@@ -189,6 +191,7 @@ UNKEYED = {"load": "transactional", "cursor": "updated_at", "lag": "0s"}
 RENAMED = {"columns": {"rename": {"label": "Label"}}}
 INSTANTS = {"postgres": "timestamptz", "mysql": "timestamp(6) NULL", "bigquery": "TIMESTAMP"}
 FORMATS = {"gcs": "jsonl", "s3": "csv", "azure_blob": "parquet"}
+SPOILT = {"csv": "99999,Zepsuty,dwa złote,\n".encode(), "jsonl": b'{"id": 99999, "amount": "two"\n'}
 
 
 def _tables(type_: str, cursor: str) -> tuple[Case, ...]:
@@ -223,7 +226,15 @@ def _files(type_: str, format_: str) -> tuple[Case, ...]:
     new, catalog = {"load": "transactional", **base}, {"load": "catalog", **base}
     return (
         Case(type_, "files keyed", by_object_and_key, {**new, "primary_key": ["id"]}, "", True, False, False),
-        Case(type_, "files unkeyed", by_object, new, rewrites=True, twins=True),
+        Case(
+            type_,
+            "files unkeyed",
+            by_object,
+            {**new, "max_bad_rows": "20%"},
+            rewrites=True,
+            twins=True,
+            spoilt=SPOILT.get(format_, b""),
+        ),
         Case(type_, "files all", all_objects, catalog, rewrites=True, twins=True),
         Case(type_, "files latest", latest_object, {**catalog, "files": "latest"}, rewrites=True),
     )

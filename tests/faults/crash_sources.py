@@ -276,7 +276,7 @@ class Folder(Source):
         return [*records, records[1]] if self.case.twins else records
 
     def _upload(self, name: str, records: list[dict[str, Any]]) -> None:
-        self.put(self._key(name), _spelt(records, self.case.spec["format"]))
+        self.put(self._key(name), _spelt(records, self.case.spec["format"]) + self.case.spoilt)
         self.held[self._key(name)] = records
 
     def change(self, *, grows: bool) -> None:

@@ -40,6 +40,7 @@ def judge(case: Case, resource: Resource, source: Source, cleaned: Collection[st
     _judge_rows(verdict, case, source, rows)
     ledger = [dict(row) for row in client.query_and_wait(f"SELECT * FROM `{resource.target.ledger_id}`")]
     verdict.problems += [*ledger_problems(ledger), *count_problems(case, ledger, len(rows))]
+    verdict.problems += quarantine_problems(client, resource, ledger)
     tables, objects = list(staging_tables(client, resource)), list(landing_objects(resource))
     verdict.problems += [*expiry_problems(tables), *cleanup_problems(cleaned, objects)]
     verdict.orphans = len(tables) + sum(not name.endswith(".json") for name in objects)
@@ -100,6 +101,16 @@ def _watermark_problems(head: Mapping[str, Any], loads: Ledger) -> Iterator[str]
 
 def _cursor(text: str) -> Any:
     return (int(text), "") if text.isdecimal() else (0, text)
+
+
+def quarantine_problems(client: Any, resource: Resource, ledger: Ledger) -> Iterator[str]:
+    """Say which loads have not as many rows in quarantine as the ledger counts."""
+    sql = f"SELECT load_id, COUNT(*) AS rows_held FROM `{resource.target.quarantine_id}` GROUP BY load_id"
+    held = {row["load_id"]: row["rows_held"] for row in client.query_and_wait(sql)}
+    loads = sorted((row for row in ledger if row["kind"] == "load"), key=lambda row: row["version"])
+    counted = {row["load_id"]: row["quarantined"] for row in loads if row["quarantined"]}
+    if held != counted:
+        yield f"in quarantine are {held}, the ledger counts {counted}"
 
 
 def staging_tables(client: Any, resource: Resource) -> Iterator[tuple[str, datetime | None]]:
