@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -94,6 +95,7 @@ def dataset(stack: dict[str, str]) -> Iterator[str]:
         yield f"{client.project}.{name}"
         client.delete_dataset(name, delete_contents=True)
         client.close()
+    gc.collect()  # what google's client left open is to be found here
 
 
 @pytest.fixture
