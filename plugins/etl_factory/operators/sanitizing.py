@@ -98,7 +98,7 @@ class Sanitizer:
             return plan_bare(published, contract)
         cleaning, decision = plan_cleaning(
             declared,
-            Wanted(spec.columns.include, spec.columns.exclude, spec.columns.rename, spec.columns.types),
+            self._wanted,
             published,
             contract,
             is_file=self.is_file,
@@ -111,6 +111,19 @@ class Sanitizer:
         if published is not None or not self.is_file:
             raise SchemaError(self._no_columns(declared))
         return cleaning, decision
+
+    @property
+    def _wanted(self) -> Wanted:
+        spec, columns = self.resource.spec, self.resource.spec.columns
+        return Wanted(
+            columns.include,
+            columns.exclude,
+            columns.rename,
+            columns.types,
+            spec.on_unrepresentable,
+            columns.on_unrepresentable,
+            needed=tuple(spec.needed_columns()),
+        )
 
     def _no_columns(self, declared: pa.Schema) -> str:
         found = (

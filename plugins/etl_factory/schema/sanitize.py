@@ -31,7 +31,10 @@ Unrepresentable = Literal["quarantine", "null", "text"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What config says of columns; keys are the source's own names. `unfit` says it for all, `unfit_in` for some."""
+    """What config says of columns; keys are the source's own names. `unfit` says it for all, `unfit_in` for some.
+
+    `needed` are the columns that tell rows apart, or in time.
+    """
 
     include: Collection[str] = ()
     exclude: Collection[str] = ()
@@ -39,9 +42,12 @@ class Wanted:
     types: Mapping[str, str] = field(default_factory=dict)
     unfit: Unrepresentable = "quarantine"
     unfit_in: Mapping[str, Unrepresentable] = field(default_factory=dict)
+    needed: Collection[str] = ()
 
     def policy(self, original: str) -> Unrepresentable:
-        """Return what becomes of a column's values that cannot be held."""
+        """Return what becomes of a column's values that cannot be held; keys and cursors are never anything else."""
+        if original in self.needed:
+            return "quarantine"
         return self.unfit_in.get(original, self.unfit)
 
     def settled(self, declared: pa.Schema) -> dict[str, str]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -14,6 +22,12 @@ BigQueryType = Literal[
     "STRING", "BYTES", "INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "BOOL",
     "DATE", "DATETIME", "TIME", "TIMESTAMP", "JSON", "GEOGRAPHY", "INTERVAL",
 ]  # fmt: skip
+# A bare null of YAML is meant as the word.
+Unrepresentable = Annotated[
+    Literal["quarantine", "null", "text"],
+    BeforeValidator(lambda value: "null" if value is None else value),
+    WithJsonSchema({"enum": ["quarantine", "null", "text", None]}),
+]
 ContractMode = Literal["evolve", "freeze", "discard_row", "discard_value"]
 
 
@@ -56,6 +70,7 @@ class Columns(Spec):
     exclude: tuple[str, ...] = ()
     rename: dict[str, Column] = Field(default_factory=dict)
     types: dict[str, BigQueryType] = Field(default_factory=dict)
+    on_unrepresentable: dict[str, Unrepresentable] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_of(self) -> Columns:
@@ -96,6 +111,7 @@ class ResourceSpec(TaskSettings):
     partition_by: Column | None = None
     cluster_by: tuple[Column, ...] = Field(default=(), max_length=4)
     max_bad_rows: BadRows = Field(default_factory=lambda: BadRows(rows=0))
+    on_unrepresentable: Unrepresentable = "quarantine"
 
     def needed_columns(self) -> dict[str, str]:
         """Return the source columns that the load itself needs, with the key that names each."""
@@ -110,6 +126,10 @@ class ResourceSpec(TaskSettings):
                 problems[("columns", "exclude")] = f"{column!r} is the {key}: it cannot be excluded"
             elif chosen.include and column not in chosen.include:
                 problems[("columns", "include")] = f"{column!r} is the {key}: include it too"
+            elif chosen.on_unrepresentable.get(column, "quarantine") != "quarantine":
+                problems[("columns", "on_unrepresentable", column)] = (
+                    f"{column!r} is the {key}, which tells rows apart or in time: its rows can only be quarantined"
+                )
         if problems:
             refuse(problems)
         return self

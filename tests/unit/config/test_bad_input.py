@@ -55,11 +55,11 @@ SOURCE_CASES = [
     ("unknown key in a resource", "    load: catalog", "    load: catalog\n    primary_keys: [id]", [
         "shop_db.yaml:8: resources.orders.primary_keys: unknown key; did you mean 'primary_key'?; known keys: retries,"
         " retry_delay, execution_timeout, description, target_table, primary_key, columns, schema_contract,"
-        " partition_by, cluster_by, max_bad_rows, table, query, load, max_shrink, history",
+        " partition_by, cluster_by, max_bad_rows, on_unrepresentable, table, query, load, max_shrink, history",
     ]),
     ("unknown key deep inside", "    load: catalog", "    load: catalog\n    columns:\n      exclud: [a]", [
         "shop_db.yaml:9: resources.orders.columns.exclud: unknown key; did you mean 'exclude'?; known keys: include,"
-        " exclude, rename, types",
+        " exclude, rename, types, on_unrepresentable",
     ]),
     ("metadata column", TABLE.replace("[id]", "[_etl_load_id]"), None, ["shop_db.yaml:9: resources.orders.primary_key[0]: '_etl_load_id': names that begin with _etl_ are added by publish, choose another"]),
     ("unknown type", "type: postgres", "type: postgre", [f"shop_db.yaml:2: type: source type 'postgre' is not one of {TYPES}; did you mean 'postgres'?"]),

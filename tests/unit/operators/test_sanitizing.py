@@ -571,3 +571,34 @@ def test_keys_that_were_lost_are_found(keyed: Clean, landing: FakeLanding, spec:
 
     with pytest.raises(AccountingError, match=r"keys-0.parquet holds 2 rows, extract wrote 3.*clear the run"):
         keyed(part, spec=spec)
+
+
+ODD = pa.table({"id": ["1", "2"], "at": ["2025-01-01 00:00:00+00", "infinity"]})
+MOMENTS = pa.schema([("id", pa.int64()), ("at", pa.timestamp("us", "UTC"))])
+
+
+@pytest.mark.parametrize(
+    ("said", "type_", "staged", "bad"),
+    [
+        ("null", "TIMESTAMP", [datetime(2025, 1, 1, tzinfo=UTC), None], ["infinity"]),
+        ("text", "STRING", ["2025-01-01 00:00:00+00", "infinity"], []),
+    ],
+)
+def test_values_that_cannot_be_held_go_as_config_says(
+    table: Clean, landing: FakeLanding, said: str, type_: str, staged: list[Any], bad: list[str]
+) -> None:
+    for spec in (f"on_unrepresentable: {said}", f"columns: {{on_unrepresentable: {{at: {said}}}}}"):
+        landing.objects.clear()
+        done = table(ODD, spec=spec, declared=MOMENTS)
+
+        assert [field["type"] for field in done.fields] == ["INT64", type_]
+        assert [row["at"] for row in landing.rows(done.parts)] == staged
+        assert [row["value"] for row in landing.rows(done.quarantine)] == bad
+        assert (done.rows_staged, done.rows_quarantined) == (2, 0)
+
+
+def test_a_key_that_cannot_be_held_is_quarantined_whatever_config_says(table: Clean) -> None:
+    spec = "on_unrepresentable: null\nprimary_key: [at]\nmax_bad_rows: 1"
+    done = table(ODD, spec=spec, declared=MOMENTS)
+
+    assert (done.rows_staged, done.rows_quarantined) == (1, 1)

@@ -82,3 +82,25 @@ def test_backfill_from_survives_json_exactly(written: Any) -> None:
     spec = TransactionalTable.model_validate(document(written))
 
     assert TransactionalTable.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize("written", [None, "null"])
+def test_a_bare_null_is_the_word(written: Any) -> None:
+    """YAML reads `on_unrepresentable: null` as no value at all."""
+    said = {
+        **document("2025-01-01"),
+        "on_unrepresentable": written,
+        "columns": {"on_unrepresentable": {"b": written}},
+    }
+    spec = TransactionalTable.model_validate(said)
+
+    assert (spec.on_unrepresentable, spec.columns.on_unrepresentable) == ("null", {"b": "null"})
+    assert TransactionalTable.model_validate_json(spec.model_dump_json()) == spec
+    assert SCHEMA.is_valid(said)
+
+
+def test_a_key_is_never_null_or_text() -> None:
+    said = document("2025-01-01")
+    cursor = said["cursor"]
+    with pytest.raises(ValidationError, match=f"'{cursor}' is the cursor, which tells rows apart or in time"):
+        TransactionalTable.model_validate({**said, "columns": {"on_unrepresentable": {cursor: "text"}}})
