@@ -101,9 +101,16 @@ def blow(strike: Strike) -> None:
     mark.with_suffix(".tmp").write_text(str(os.getpid()))
     mark.with_suffix(".tmp").rename(mark)
     if strike.action == "orphan":
-        os.kill(os.getppid(), signal.SIGKILL)
+        _kill_supervisor(os.getppid())
     os.kill(os.getpid(), signal.SIGKILL if strike.action == "kill" else signal.SIGSTOP)
     time.sleep(0.01)  # a signal to oneself may come a moment late
+
+
+def _kill_supervisor(pid: int) -> None:
+    """Kill the parent, and wait until it is gone: it would take a child along that has halted before."""
+    os.kill(pid, signal.SIGKILL)
+    while os.getppid() == pid:
+        time.sleep(0.01)
 
 
 def install(find: Callable[[], Strike | None]) -> None:
