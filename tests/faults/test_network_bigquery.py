@@ -254,24 +254,32 @@ def test_the_waits_grow(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 LOADED = [wrong for wrong in TRANSIENT if wrong.how != "hang"]
+LOADS = (
+    Operation("insert of a load", "/jobs?", lambda shop: None, published),
+    Operation(
+        "state of a load", "/jobs/", lambda shop: shop.edge.fails("/jobs?", "reset", is_done=True), published
+    ),
+)
 
 
-@pytest.mark.parametrize("wrong", LOADED, ids=lambda wrong: wrong.name)
-@pytest.mark.parametrize("when", ["POST ", "/jobs/"])
+@pytest.mark.parametrize(("operation", "wrong"), pairs(LOADS, LOADED))
 def test_a_load_fills_its_table_once(
-    shop: Shop, write: Write, stack: dict[str, str], when: str, wrong: Wrong, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, write: Write, operation: Operation, wrong: Wrong, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resource = resource_of(write, "table: public.orders\nload: catalog")
-    operator = GCSToStagingOperator(resource=resource, task_id="load")
-    manifest = landed(google.landing(resource), manifest_of(resource))
+    loading = GCSToStagingOperator(resource=resource, task_id="load")
+    loading.landing, loading.warehouse = google.landing(resource), shop.warehouse
+    manifest = landed(loading.landing, manifest_of(resource))
     if wrong.how == "stall":
         monkeypatch.setattr(patience, "ANSWER_SECONDS", 1.0)
-    shop.warehouse.create_staging(shop.fresh, FIELDS)
-    wrong.strike(shop.edge, when, json_body, skip=int(when == "POST "))
+    operation.do(shop)
+    wrong.strike(shop.edge, operation.when, json_body)
 
-    operator._load(shop.warehouse, manifest, shop.fresh, FIELDS, manifest.parts)
+    loading._load(manifest, shop.fresh, FIELDS, manifest.parts)
 
     assert shop.ids(shop.fresh) == [1, 2, 3]
+    assert [fault.times for fault in shop.edge.faults if fault.times] == []
+    loading.landing.client.close()
 
 
 def landed(landing: Any, manifest: Manifest) -> Manifest:
@@ -281,5 +289,4 @@ def landed(landing: Any, manifest: Manifest) -> Manifest:
     batch = pa.record_batch({"id": pa.array([1, 2, 3], pa.int64())})
     with PartWriter(landing, f"gs://{bucket}/load", batch.schema) as writer:
         writer.write(batch)
-    landing.client.close()
     return manifest.then(parts=tuple(writer.parts))

@@ -10,7 +10,6 @@ from etl_factory.config.resource import Resource
 from etl_factory.errors import AccessDeniedError
 from etl_factory.landing.objects import Landing
 from etl_factory.warehouse.client import Warehouse
-from etl_factory.warehouse.patience import bounded
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
@@ -26,14 +25,11 @@ def storage_client(resource: Resource, conn_id: str) -> storage.Client:
 
 def bigquery_client(resource: Resource, conn_id: str) -> bigquery.Client:
     """Return a BigQuery client of one connection; jobs run in the tenant's project and location."""
-    from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
+    from etl_factory.operators.hooks import bigquery_hook
 
     to = resource.destination
-    hook = BigQueryHook(
-        gcp_conn_id=conn_id, location=to.location, impersonation_chain=to.impersonate, use_legacy_sql=False
-    )
     with _credentials(conn_id):
-        return bounded(hook.get_client(project_id=to.project, location=to.location))
+        return bigquery_hook(resource, conn_id).get_client(project_id=to.project, location=to.location)
 
 
 @contextmanager
