@@ -160,8 +160,8 @@ class FileLoader:
 
     def publish(self, run: Run) -> str:
         """Load what the run has extracted, and publish it; `retry` when the error says so."""
-        if run.manifest is None:
-            return "nothing"
+        if run.manifest is None or not {part.uri for part in run.manifest.parts} <= set(self.landing.objects):
+            return "nothing"  # what was copied is gone: sanitize would say so
         manifest = self._load(run.manifest)
         try:
             return str(Publisher(self.resource, self.warehouse, manifest, run.run_id).run()["outcome"])

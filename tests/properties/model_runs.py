@@ -35,6 +35,7 @@ class Run:
     tries: int = 0
     manifest: Manifest | None = None
     rows: tuple[Row, ...] = ()
+    keys: tuple[int, ...] = ()
 
     def context(self) -> dict[str, Any]:
         dag_run = SimpleNamespace(
@@ -101,6 +102,7 @@ class Loader:
         run.manifest = load_manifest(text)
         rows = self.landing.rows(run.manifest.parts)
         run.rows = tuple(Row(**row) for row in rows)
+        run.keys = tuple(row["id"] for row in self.landing.rows(run.manifest.keys))
         if run.manifest.plan.mode == "live" and run.tries == 1:
             self._check_lower_bound(run.manifest.plan.window)
 
@@ -160,7 +162,7 @@ class Loader:
         self.client.fill(staging, fields, ((row.id, row.seen, row.body) for row in run.rows))
         keys = f"{staging}_keys" if run.manifest.keys else ""
         if keys:
-            self.client.fill(keys, fields[:1], ((row["id"],) for row in self.landing.rows(run.manifest.keys)))
+            self.client.fill(keys, fields[:1], ((key,) for key in run.keys))
         create = {"op": "create", "fields": [f.to_json() for f in fields]}
         is_new = self.warehouse.table(self.resource.table_id) is None
         return run.manifest.then(

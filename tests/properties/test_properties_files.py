@@ -18,6 +18,7 @@ from search import searching
 from etl_factory.operators import google
 from etl_factory.transfers import planning
 
+pytestmark = pytest.mark.timeout(7200)  # the long search
 # An object may be replaced by one of an earlier time; while publish goes by times first, that is a known defect.
 GOES_BACK = False
 MOST = 2  # objects that one run takes; 5,000 in truth
@@ -196,7 +197,7 @@ def _newest(published: list[list[Held]]) -> Counter[Line]:
     return Counter({line[1]: line for held in objects for line in held.lines}.values())
 
 
-@searching(60)
+@searching(30)
 @given(drop=drops(), story=stories())
 def test_a_store_loses_and_doubles_nothing(loader_of: LoaderOf, drop: Drop, story: list[Any]) -> None:
     tell(loader_of(drop), story)

@@ -29,6 +29,7 @@ from search import searching
 
 from etl_factory.operators import google
 
+pytestmark = pytest.mark.timeout(7200)  # the long search
 WorldOf = Callable[[Setting], World]
 
 
@@ -45,7 +46,7 @@ def world_of(client: Client, monkeypatch: pytest.MonkeyPatch) -> WorldOf:
     return make
 
 
-@searching(80)
+@searching(40)
 @given(setting=settings(), story=stories())
 def test_a_table_read_along_its_cursor_loses_and_doubles_nothing(
     world_of: WorldOf, setting: Setting, story: list[Any]
@@ -53,7 +54,7 @@ def test_a_table_read_along_its_cursor_loses_and_doubles_nothing(
     tell(world_of(setting), story)
 
 
-@searching(25)
+@searching(12)
 @given(setting=catalogs(), story=stories())
 def test_a_catalog_is_a_snapshot_and_its_history_every_snapshot(
     world_of: WorldOf, setting: Setting, story: list[Any]
@@ -61,7 +62,7 @@ def test_a_catalog_is_a_snapshot_and_its_history_every_snapshot(
     tell(world_of(setting), story)
 
 
-@searching(25)
+@searching(12)
 @given(setting=deleting(), story=stories())
 def test_what_is_gone_at_the_source_is_found(world_of: WorldOf, setting: Setting, story: list[Any]) -> None:
     tell(world_of(setting), story)
