@@ -13,6 +13,12 @@ from etl_factory.schema.types import KEY_TYPES, Field, Mode
 # BigQuery's own lattice ends with FLOAT64, which a NUMERIC does not survive, so we stop before.
 WIDENING = ("INT64", "NUMERIC", "BIGNUMERIC")
 PARTITIONS = ("TIMESTAMP", "DATETIME", "DATE")
+# https://cloud.google.com/bigquery/docs/creating-clustered-tables#limitations
+CLUSTERS = (*PARTITIONS, "BIGNUMERIC", "BOOL", "GEOGRAPHY", "INT64", "NUMERIC", "STRING")
+_SHAPES = {
+    "partition_by": (PARTITIONS, "partition by a DATE, DATETIME or TIMESTAMP"),
+    "cluster_by": (CLUSTERS, "cluster by text, whole or decimal numbers, BOOL, dates or moments"),
+}
 # Why a column is not staged, and so a row that fills it is quarantined; with what to do when it is needed.
 FORBIDDEN, UNTYPED = "the contract allows no new columns", "no value of this column shows its type"
 _REMEDIES = {
@@ -239,10 +245,9 @@ def shaped(
         if not creates and key not in present:
             return ""
         field = _needed(f"{where} {key!r} of {table}", key, decision.columns)
-        if creates and where == "partition_by" and field.type not in PARTITIONS:
-            raise SchemaError(
-                f"partition_by {key!r} of {table} is {field.type}: partition by a DATE, DATETIME or TIMESTAMP"
-            )
+        types, remedy = _SHAPES[where]
+        if creates and (field.type not in types or field.mode == "REPEATED"):
+            raise SchemaError(f"{where} {key!r} of {table} is {field.ddl}: {remedy}")
         return field.name
 
     shape = {

@@ -16,7 +16,7 @@ from bigquery_rules import Rule
 from etl_factory.landing.parts import PartWriter
 from etl_factory.operators.quarantine import QUARANTINE
 from etl_factory.schema import casting
-from etl_factory.schema.contract import PARTITIONS, Contract, decide, shaped, widens
+from etl_factory.schema.contract import CLUSTERS, PARTITIONS, Contract, decide, shaped, widens
 from etl_factory.schema.naming import column_name
 from etl_factory.schema.sanitize import RECORD, SOURCE_URI, Cleaning, Wanted, plan_cleaning
 from etl_factory.schema.types import KEY_TYPES, Field, decimal_type, staged_arrow
@@ -156,8 +156,9 @@ def test_partitions(type_: str) -> None:
     assert rules.PARTITION.value[written.replace("`at`", "{}")] == type_
 
 
-def test_nothing_else_is_partitioned_by() -> None:
+def test_nothing_else_is_partitioned_or_clustered_by() -> None:
     assert set(PARTITIONS) == set(rules.PARTITION.value.values())
+    assert set(CLUSTERS) == rules.CLUSTER.value
 
 
 def test_columns_are_widened_as_bigquery_does_and_no_digit_is_lost() -> None:

@@ -263,12 +263,14 @@ def test_a_table_that_exists_keeps_its_shape() -> None:
 @pytest.mark.parametrize(
     ("place", "cluster", "says"),
     [
-        ("gone", (), f"partition_by 'gone' of {TABLE} is not among the columns Id, Day"),
-        (None, ("gone",), f"cluster_by 'gone' of {TABLE} is not among the columns Id, Day"),
+        ("gone", (), f"partition_by 'gone' of {TABLE} is not among the columns Id, Day, Price"),
+        (None, ("gone",), f"cluster_by 'gone' of {TABLE} is not among the columns Id, Day, Price"),
         ("Id", (), f"partition_by 'Id' of {TABLE} is INT64: partition by a DATE, DATETIME or TIMESTAMP"),
+        (None, ("Price",), f"cluster_by 'Price' of {TABLE} is FLOAT64: cluster by text, whole or decimal"),
     ],
 )
 def test_a_shape_that_cannot_be(place: str | None, cluster: tuple[str, ...], says: str) -> None:
-    decision = decide({"Id": ID, "Day": DAY}, None, contract(), is_text=False)
+    incoming = {"Id": ID, "Day": DAY, "Price": Field("price", "FLOAT64")}
+    decision = decide(incoming, None, contract(), is_text=False)
     with pytest.raises(SchemaError, match=says):
         shaped(decision, place, cluster, TABLE)
