@@ -19,6 +19,7 @@ from crash_trials import STEPS, Trial
 from crash_world import TENANT, World
 
 from demo.airflow_api import Airflow
+from etl_factory.cli.airflow_api import RefusedError
 from etl_factory.config.resource import Resource
 from etl_factory.errors import TransientError
 from etl_factory.secret_manager import SecretAccess
@@ -97,7 +98,7 @@ class DagRun:
         if strike:
             self.ground.strike(self.resource.dag_id, strike)
         if self.run_id:
-            self.ground.airflow.clear(self.resource.dag_id, self.run_id)
+            until(self._cleared, f"{self.path} cannot be cleared")
         else:
             self.run_id = self.ground.airflow.start(self.resource.dag_id)
         return self._await(strike)
@@ -107,6 +108,16 @@ class DagRun:
         if strike:
             self.ground.strike(self.resource.dag_id, strike)
         return self._await(strike)
+
+    def _cleared(self) -> bool:
+        """Clear the run; Airflow refuses it in the moment in which it tries a task again."""
+        try:
+            self.ground.airflow.clear(self.resource.dag_id, self.run_id)
+        except RefusedError as error:
+            if error.code != 409:
+                raise
+            return False
+        return True
 
     def _await(self, strike: Strike | None) -> str:
         mark = Path(strike.mark) if strike else None
