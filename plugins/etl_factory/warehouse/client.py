@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from etl_factory.errors import (
     AccessDeniedError,
@@ -39,10 +40,16 @@ class Warehouse:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> QueryJob:
         """Run a statement that may safely run twice, and wait for it."""
-        with bigquery_errors():
-            config = self._query_config(parameters or {})
-            job = self.client.query(sql, job_config=config, retry=repeated(), job_retry=repeated_job())
+        config = self._query_config(parameters or {})
+
+        def run() -> QueryJob:
+            # Under an id of our own: one of google's would be asked for again for ten minutes, whatever we say.
+            job, _ = self._start(str(uuid4()), lambda job_id: self._submit(sql, config, job_id))
             job.result(retry=repeated())
+            return job  # type: ignore[return-value]  # as submitted
+
+        with bigquery_errors():
+            job: QueryJob = repeated_job()(run)()
             return job
 
     def rows(self, sql: str, *, absent_ok: bool = False, **parameters: Any) -> list[dict[str, Any]]:
@@ -117,6 +124,9 @@ class Warehouse:
         """
         config = self._query_config(parameters)
         _check_length(sql, config)
+        return self._submit(sql, config, job_id)
+
+    def _submit(self, sql: str, config: Any, job_id: str) -> QueryJob:
         return self.client.query(
             sql,
             job_config=config,

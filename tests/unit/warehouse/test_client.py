@@ -18,6 +18,7 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.schema.types import Field
+from etl_factory.warehouse import patience
 from etl_factory.warehouse.client import JOB_TRIES, MOST_BYTES, Warehouse
 from etl_factory.warehouse.target import Destination, Target
 
@@ -162,6 +163,38 @@ def test_ids_run_out_at_last(fake: FakeBigQuery, warehouse: Warehouse) -> None:
         run(warehouse)
 
     assert str(raised.value) == "BigQuery job j had no effect 20 times: clear the run from `extract`"
+
+
+class FailsAtFirst(dict[str, list[dict[str, Any]]]):
+    """The outcomes of jobs whose ids are not known before: the first of them fails."""
+
+    def __init__(self, reason: str) -> None:
+        self.coming = [[failed(reason, "no")]]
+
+    def get(self, job_id: str, default: Any = None) -> Any:
+        return self.coming.pop() if self.coming else default
+
+
+def test_a_statement_that_failed_for_the_moment_runs_again_under_another_id(
+    fake: FakeBigQuery, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
+    fake.outcomes = FailsAtFirst("jobBackendError")
+
+    warehouse.query("SELECT 1")
+
+    assert len(set(fake.submitted())) == 2
+
+
+def test_a_statement_that_failed_for_good_does_not_run_again(
+    fake: FakeBigQuery, warehouse: Warehouse
+) -> None:
+    fake.outcomes = FailsAtFirst("invalidQuery")
+
+    with pytest.raises(TerminalError):
+        warehouse.query("SELECT 1")
+
+    assert len(fake.submitted()) == 1
 
 
 def test_a_refused_request_becomes_ours(fake: FakeBigQuery, warehouse: Warehouse) -> None:
