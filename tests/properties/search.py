@@ -7,7 +7,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 IS_LONG = os.environ.get("ETL_FACTORY_FAULTS") == "all"
-TIMES = 20
+TIMES = 25
 
 
 def searching(examples: int) -> settings:

@@ -197,7 +197,7 @@ def _newest(published: list[list[Held]]) -> Counter[Line]:
     return Counter({line[1]: line for held in objects for line in held.lines}.values())
 
 
-@searching(30)
+@searching(24)
 @given(drop=drops(), story=stories())
 def test_a_store_loses_and_doubles_nothing(loader_of: LoaderOf, drop: Drop, story: list[Any]) -> None:
     tell(loader_of(drop), story)

@@ -46,7 +46,7 @@ def world_of(client: Client, monkeypatch: pytest.MonkeyPatch) -> WorldOf:
     return make
 
 
-@searching(40)
+@searching(32)
 @given(setting=settings(), story=stories())
 def test_a_table_read_along_its_cursor_loses_and_doubles_nothing(
     world_of: WorldOf, setting: Setting, story: list[Any]
@@ -54,7 +54,7 @@ def test_a_table_read_along_its_cursor_loses_and_doubles_nothing(
     tell(world_of(setting), story)
 
 
-@searching(12)
+@searching(8)
 @given(setting=catalogs(), story=stories())
 def test_a_catalog_is_a_snapshot_and_its_history_every_snapshot(
     world_of: WorldOf, setting: Setting, story: list[Any]
@@ -62,7 +62,7 @@ def test_a_catalog_is_a_snapshot_and_its_history_every_snapshot(
     tell(world_of(setting), story)
 
 
-@searching(12)
+@searching(8)
 @given(setting=deleting(), story=stories())
 def test_what_is_gone_at_the_source_is_found(world_of: WorldOf, setting: Setting, story: list[Any]) -> None:
     tell(world_of(setting), story)
