@@ -153,7 +153,8 @@ def request(method: str, url: str, body: Any = None, token: str = "") -> Any:
         with opener.open(
             urllib.request.Request(url, data, headers, method=method), timeout=SECONDS
         ) as answer:
-            return json.load(answer)
+            text = answer.read()
+            return json.loads(text) if text else None
     except urllib.error.HTTPError as error:
         raise _refusal(f"{method} {url}", error) from None
     except (OSError, HTTPException) as error:

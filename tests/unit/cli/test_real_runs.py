@@ -48,8 +48,11 @@ resources:
 def office(stack: Mapping[str, str]) -> Iterator[str]:
     """Make a database with two tables, an account that reads them, and the landing bucket; return its address."""
     from google.auth.credentials import AnonymousCredentials
-    from google.cloud import storage
+    from google.cloud import bigquery, storage
 
+    warehouse = bigquery.Client(project="initech-data", credentials=AnonymousCredentials())
+    for dataset in ("cli", "cli_etl"):  # left by an earlier test run, where the stack is kept
+        warehouse.delete_dataset(dataset, delete_contents=True, not_found_ok=True)
     admin = stack["POSTGRES_URL"]
     drop = (f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)", f"DROP ROLE IF EXISTS {USER}")
     execute(admin, *drop, f"CREATE DATABASE {DATABASE}", f"CREATE ROLE {USER} LOGIN PASSWORD '{CANARY}'")
@@ -133,6 +136,14 @@ def test_a_run_on_a_config_root_and_a_secret_never_seen_before(
     assert "floors" not in again.stdout
     progress = [line.partition(":")[0] for line in again.stderr.splitlines()]
     assert progress == ["staplers.extract", "staplers.sanitize", "staplers.load", "staplers.publish"]
+
+    sample = command(
+        "run", "initech", "office", "--config-root", root, *one, *backfill, "--row-limit", "1", env=bare
+    )
+    assert sample.returncode == 0, sample.stdout + sample.stderr
+    assert "office__staplers: skipped" in sample.stdout
+    assert "note: initech__office.staplers: this run has a row_limit of 1, so nothing was" in sample.stdout
+    assert "1 rows are in initech-data.cli_etl." in sample.stdout
 
 
 def test_an_airflow_in_service_lends_its_connections_and_is_left_alone(
