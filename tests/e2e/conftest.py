@@ -28,7 +28,8 @@ def local(stack: dict[str, str]) -> Iterator[Local]:
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(TENANTS, root)
     os.environ["ETL_FACTORY_CONFIG_ROOT"] = str(root)
-    os.environ["ETL_FACTORY_SCHEDULES"] = "on"  # one tenant has a schedule, whose ticks Airflow's backfill needs
+    # One tenant has a schedule, whose ticks Airflow's own backfill needs.
+    os.environ["ETL_FACTORY_SCHEDULES"] = "on"
     with fault_profile(home):  # the crash trials use this Airflow too
         env = Stack(home).start(with_airflow=True)
     os.environ.update(env | {"ETL_FACTORY_SCHEDULES": "off"})
