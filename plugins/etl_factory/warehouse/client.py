@@ -17,7 +17,7 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.schema.types import Field
-from etl_factory.warehouse.patience import repeated, repeated_job
+from etl_factory.warehouse.patience import asked_anew, repeated, repeated_job
 from etl_factory.warehouse.quoting import identifier
 from etl_factory.warehouse.refusals import bigquery_errors, classify
 from etl_factory.warehouse.target import Target
@@ -63,20 +63,14 @@ class Warehouse:
             raise
 
     def _asked(self, sql: str, config: Any) -> list[dict[str, Any]]:
-        from google.api_core.exceptions import Conflict
-
         def ask() -> list[dict[str, Any]]:
             found = self.client.query_and_wait(
                 sql, job_config=config, retry=repeated(), job_retry=repeated_job()
             )
             return [dict(row) for row in found]
 
-        try:
-            return ask()
-        except (
-            Conflict
-        ):  # the same request, whose answer was lost, is known already: one under a new id is not
-            return ask()
+        rows: list[dict[str, Any]] = asked_anew()(ask)()
+        return rows
 
     def run_once(
         self, job_id: str, submit: Callable[[str], QueryJob | LoadJob], is_done: Callable[[], bool]

@@ -30,6 +30,14 @@ def repeated_job() -> Any:
     return _within_limits(DEFAULT_JOB_RETRY)
 
 
+def asked_anew() -> Any:
+    """Return how a SELECT is asked again whose request is known already, since its answer was lost."""
+    from google.api_core.exceptions import Conflict
+    from google.api_core.retry import Retry, if_exception_type
+
+    return Retry(if_exception_type(Conflict), initial=FIRST_WAIT, timeout=REPEAT_SECONDS)
+
+
 def _within_limits(retry: Any) -> Any:
     return retry.with_delay(initial=FIRST_WAIT).with_timeout(REPEAT_SECONDS)
 
