@@ -17,6 +17,7 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.schema.types import Field
+from etl_factory.warehouse.parameters import parameter
 from etl_factory.warehouse.patience import asked_anew, repeated, repeated_job
 from etl_factory.warehouse.quoting import identifier
 from etl_factory.warehouse.refusals import bigquery_errors, classify
@@ -208,7 +209,7 @@ class Warehouse:
         from google.cloud.bigquery import QueryJobConfig
 
         config = QueryJobConfig(
-            query_parameters=[_parameter(name, value) for name, value in parameters.items()],
+            query_parameters=[parameter(name, value) for name, value in parameters.items()],
             labels=self.target.labels | _load_label(parameters),
         )
         if limit := self.target.destination.maximum_bytes_billed:
@@ -254,21 +255,3 @@ def _explained(failure: Exception | None, job_id: str | None) -> EtlFactoryError
     error = classify(failure)
     error.__cause__ = failure
     return error
-
-
-def _parameter(name: str, value: Any) -> Any:
-    from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
-
-    if isinstance(value, tuple):
-        return ArrayQueryParameter(name, _bigquery_type(value[0]) if value else "STRING", list(value))
-    return ScalarQueryParameter(name, _bigquery_type(value), value)
-
-
-_PARAMETERS = ((bool, "BOOL"), (int, "INT64"), (float, "FLOAT64"), (datetime, "TIMESTAMP"))
-
-
-def _bigquery_type(value: Any) -> str:
-    for python_type, bigquery_type in _PARAMETERS:
-        if isinstance(value, python_type):
-            return bigquery_type
-    return "STRING"
