@@ -56,9 +56,9 @@ class Ground:
             if value:
                 secrets.write(f"airflow-connections-{conn_id}", value)
 
-    def make_run(self, play: Play, _: int) -> DagRun:
+    def make_run(self, play: Play, number: int) -> DagRun:
         """Make a trial's next DAG run."""
-        return DagRun(play.resource, self)
+        return DagRun(play.resource, self, f"faults__{number}")
 
     def strike(self, dag_id: str, strike: Strike) -> None:
         """Have the DAG's next task struck."""
@@ -83,7 +83,8 @@ class DagRun:
     ENDED: ClassVar[tuple[str, ...]] = ("success", "failed")
     resource: Resource
     ground: Ground
-    run_id: str = ""
+    run_id: str
+    is_started: bool = False
     left: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     stopped: Path | None = None
     """The mark of the task that halts at a boundary, if one does."""
@@ -97,10 +98,10 @@ class DagRun:
         """Run from `extract`, cleared if it has run before; return the step that was struck, else nothing."""
         if strike:
             self.ground.strike(self.resource.dag_id, strike)
-        if self.run_id:
+        if self.is_started:
             until(self._cleared, f"{self.path} cannot be cleared")
         else:
-            self.run_id = self.ground.airflow.start(self.resource.dag_id)
+            self.is_started = until(self._start, f"{self.path} cannot be started")
         return self._await(strike)
 
     def retry(self, _: str, strike: Strike | None = None) -> str:
@@ -108,6 +109,11 @@ class DagRun:
         if strike:
             self.ground.strike(self.resource.dag_id, strike)
         return self._await(strike)
+
+    def _start(self) -> bool:
+        """Trigger the run, under an id of its own: asked twice, Airflow starts it once."""
+        self.ground.airflow.call("PATCH", f"/dags/{self.resource.dag_id}", {"is_paused": False})
+        return bool(self.ground.airflow.trigger(self.resource.dag_id, {}, self.run_id))
 
     def _cleared(self) -> bool:
         """Clear the run; Airflow refuses it in the moment in which it tries a task again."""
@@ -157,7 +163,10 @@ class DagRun:
 
     def give_up(self) -> None:
         """Fail the run, as a person would before another one."""
-        self.ground.airflow.call("PATCH", self.path, {"state": "failed"})
+        until(
+            lambda: self.ground.airflow.call("PATCH", self.path, {"state": "failed"}),
+            f"{self.path} cannot be failed",
+        )
         until(lambda: self._state() == "failed", f"{self.path} does not fail")
 
     def go_on(self) -> None:
