@@ -40,7 +40,6 @@ class Setting:
     `settles`: the source tells since when its oldest writing transaction runs, as PostgreSQL does.
     `is_keyed`: the rows have a primary key, and the config names it.
     `begin`: when the story begins. `ahead`: by how many seconds Airflow's clock is ahead of the source's.
-    `goes_back`: a row may change to a lesser cursor, as when a long transaction changes it last.
     """
 
     kind: CursorKind = "instant"
@@ -54,7 +53,6 @@ class Setting:
     is_keyed: bool = True
     begin: datetime = datetime(2025, 6, 1, 12, tzinfo=UTC)
     ahead: int = 0
-    goes_back: bool = False
 
     def stamp(self, moment: datetime) -> CursorValue:
         """Write a moment as the writers' clock shows it."""
@@ -85,7 +83,6 @@ class Database:
     rows: dict[int, list[Row]] = field(default_factory=dict)
     open: dict[int, Transaction] = field(default_factory=dict)
     ever: set[Row] = field(default_factory=set)
-    last: dict[int, Any] = field(default_factory=dict)
     next_number: int = 100
     greatest: int = 99
     versions: int = 0
@@ -135,7 +132,7 @@ class Database:
         return self.put(key, None if what == "put_null" else seen)
 
     def _commit(self, held: Transaction) -> None:
-        if not self._is_in_time(held) or self._goes_back(held):
+        if not self._is_in_time(held):
             return
         for key, row in held.writes:
             old = self.rows.setdefault(key, [])
@@ -145,8 +142,6 @@ class Database:
             if row:
                 old.append(row)
                 self.ever.add(row)
-                if row.seen is not None:
-                    self.last[key] = row.seen
         if self.setting.kind == "integer":
             self.greatest = max(
                 [self.greatest, *(r.seen for _, r in held.writes if r and r.seen is not None)]
@@ -164,12 +159,6 @@ class Database:
             days: Any = self.setting.stamp(self.now) - self.setting.stamp(held.begun)  # type: ignore[operator]  # dates
             return bool(days <= timedelta(seconds=self.setting.lag))
         return self.now - held.begun <= timedelta(seconds=self.setting.lag)
-
-    def _goes_back(self, held: Transaction) -> bool:
-        if not self.setting.is_keyed or self.setting.goes_back:
-            return False
-        new = [(key, row.seen) for key, row in held.writes if row and row.seen is not None]
-        return any(key in self.last and seen < self.last[key] for key, seen in new)
 
     # Reading
 

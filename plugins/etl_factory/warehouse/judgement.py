@@ -24,7 +24,10 @@ TWICE_CURRENT = (
     "etl-factory: the published table holds a primary key more than once among its current rows. Delete all but one"
     " row of each key there, or publish the history into a new table with target_table"
 )
-FILES = "(SELECT uri, @modified[OFFSET(i)] AS modified FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f"
+FILES = (
+    "(SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version"
+    " FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f"
+)
 
 
 def check(condition: str, message: str) -> str:
@@ -103,6 +106,8 @@ def _lacks_key(to: Publication, alias: str) -> str:
 
 
 def _merge(to: Publication) -> Iterable[str]:
+    if to.is_file:
+        yield _stale(to)
     yield f"CREATE TEMP TABLE _ranked AS SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s"
     yield (
         "CREATE TEMP TABLE _judged AS SELECT s.*, CASE\n"
@@ -122,28 +127,35 @@ def _origins(to: Publication) -> str:
     """Join what the ledger knows of the row now published: when it was read, or its file's time."""
     if to.is_file:
         return (
-            "LEFT JOIN (SELECT load_id, uri, MAX(object_modified) AS modified FROM"
-            f" {identifier(to.ledger)} WHERE kind = 'file' GROUP BY load_id, uri) AS o\n"
-            "  ON o.load_id = t._etl_load_id AND o.uri = t._etl_source_uri"
+            "LEFT JOIN (SELECT load_id, published_at, uri, MAX(object_modified) AS modified FROM"
+            f" {identifier(to.ledger)} WHERE kind = 'file' GROUP BY load_id, published_at, uri) AS o\n"
+            "  ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at AND o.uri = t._etl_source_uri\n"
+            "LEFT JOIN _stale AS d ON d.uri = s._etl_source_uri"
         )
     return (
-        f"LEFT JOIN (SELECT load_id, MAX(snapshot_at) AS snapshot_at FROM {identifier(to.ledger)}"
-        " WHERE kind = 'load' GROUP BY load_id) AS o ON o.load_id = t._etl_load_id"
+        f"LEFT JOIN (SELECT load_id, published_at, MAX(snapshot_at) AS snapshot_at FROM {identifier(to.ledger)}\n"
+        "  WHERE kind = 'load' GROUP BY load_id, published_at) AS o"
+        " ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at"
     )
 
 
 def _wins(to: Publication) -> str:
-    """Tell whether the staged row is at least as new as the published one; NULL cursors go by the read's time."""
+    """Tell whether the staged row is at least as new as the published one: what a later snapshot shows is newer.
+
+    A cursor tells nothing of that: it goes back where a long transaction writes last, or clocks are put back. Only
+    in one and the same snapshot the greater one wins. Of one file, the version that was listed later is newer.
+    """
     if to.is_file:
         return (
-            "o.modified IS NULL OR s._etl_modified > o.modified"
-            " OR (s._etl_modified = o.modified AND s._etl_source_uri >= t._etl_source_uri)"
+            "o.modified IS NULL OR IF(s._etl_source_uri = t._etl_source_uri, d.uri IS NULL,\n"
+            "    s._etl_modified > o.modified"
+            " OR (s._etl_modified = o.modified AND s._etl_source_uri > t._etl_source_uri))"
         )
-    newer = "(o.snapshot_at IS NULL OR @snapshot_at >= o.snapshot_at)"
-    if not to.cursor:
-        return newer
-    s, t = f"s.{identifier(to.cursor)}", f"t.{identifier(to.cursor)}"
-    return f"COALESCE({s} > {t}, FALSE) OR (({s} IS NULL OR {t} IS NULL OR {s} = {t}) AND {newer})"
+    same = "@snapshot_at = o.snapshot_at"
+    if to.cursor:
+        s, t = f"s.{identifier(to.cursor)}", f"t.{identifier(to.cursor)}"
+        same = f"({same} AND COALESCE({s} >= {t}, TRUE))"
+    return f"o.snapshot_at IS NULL OR @snapshot_at > o.snapshot_at OR {same}"
 
 
 def _append(to: Publication) -> Iterable[str]:
@@ -164,13 +176,24 @@ def _append(to: Publication) -> Iterable[str]:
     )
 
 
+def _stale(to: Publication) -> str:
+    """Find the files of which another version was published that was listed later.
+
+    Its time tells nothing of that: two versions may share a second, and S3 dates an upload in parts by its begin.
+    """
+    ledger = identifier(to.ledger)
+    return (
+        f"CREATE TEMP TABLE _stale AS SELECT DISTINCT f.uri FROM {FILES}\n"
+        f"JOIN {ledger} AS l ON l.kind = 'file' AND l.epoch = @epoch AND l.uri = f.uri"
+        " AND l.object_version <> f.version\n"
+        f"JOIN {ledger} AS o ON o.kind = 'load' AND o.load_id = l.load_id AND o.attempt = l.attempt\n"
+        "WHERE o.snapshot_at > @snapshot_at OR (o.snapshot_at = @snapshot_at AND l.object_modified > f.modified)"
+    )
+
+
 def _files(to: Publication) -> Iterable[str]:
     """Replace each file's rows by its newer version's; an older version than the published one loses."""
-    yield (
-        f"CREATE TEMP TABLE _stale AS SELECT f.uri FROM {FILES}\n"
-        f"JOIN (SELECT uri, MAX(object_modified) AS modified FROM {identifier(to.ledger)} WHERE kind = 'file'"
-        " AND epoch = @epoch GROUP BY uri) AS l ON l.uri = f.uri WHERE l.modified > f.modified"
-    )
+    yield _stale(to)
     yield (
         "CREATE TEMP TABLE _judged AS SELECT s.*, 1 AS _etl_rank,\n"
         "  IF(d.uri IS NULL, 'inserted', 'superseded') AS _etl_action\n"

@@ -282,13 +282,12 @@ def test_a_null_key_never_matches_and_is_quarantined_first() -> None:
     assert "ON s._etl_rank = 1 AND s.`id` = t.`id` AND s.`updated_at` = t.`updated_at`\n" in sql
 
 
-def test_equal_cursors_are_settled_by_the_later_snapshot() -> None:
+def test_the_later_snapshot_wins_and_within_one_the_greater_cursor() -> None:
     sql = script(KEYED)
 
     assert (
-        "WHEN NOT (COALESCE(s.`updated_at` > t.`updated_at`, FALSE) OR ((s.`updated_at` IS NULL OR"
-        " t.`updated_at` IS NULL OR s.`updated_at` = t.`updated_at`) AND"
-        " (o.snapshot_at IS NULL OR @snapshot_at >= o.snapshot_at))) THEN 'superseded'"
+        "WHEN NOT (o.snapshot_at IS NULL OR @snapshot_at > o.snapshot_at OR (@snapshot_at = o.snapshot_at AND"
+        " COALESCE(s.`updated_at` >= t.`updated_at`, TRUE))) THEN 'superseded'"
     ) in sql
 
 

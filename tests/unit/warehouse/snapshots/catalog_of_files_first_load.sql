@@ -19,7 +19,7 @@ CREATE TEMP TABLE _staged AS SELECT
   s._etl_record AS _etl_record,
   f.modified AS _etl_modified
 FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc` AS s
-LEFT JOIN (SELECT uri, @modified[OFFSET(i)] AS modified FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = s._etl_source_uri;
+LEFT JOIN (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = s._etl_source_uri;
 
 CREATE TEMP TABLE _judged AS SELECT s.*, 1 AS _etl_rank, 'inserted' AS _etl_action FROM _staged AS s;
 

@@ -19,7 +19,12 @@ CREATE TEMP TABLE _staged AS SELECT
   s._etl_record AS _etl_record,
   f.modified AS _etl_modified
 FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc` AS s
-LEFT JOIN (SELECT uri, @modified[OFFSET(i)] AS modified FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = s._etl_source_uri;
+LEFT JOIN (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = s._etl_source_uri;
+
+CREATE TEMP TABLE _stale AS SELECT DISTINCT f.uri FROM (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f
+JOIN `acme-analytics.raw_etl._loads__shop_db__orders` AS l ON l.kind = 'file' AND l.epoch = @epoch AND l.uri = f.uri AND l.object_version <> f.version
+JOIN `acme-analytics.raw_etl._loads__shop_db__orders` AS o ON o.kind = 'load' AND o.load_id = l.load_id AND o.attempt = l.attempt
+WHERE o.snapshot_at > @snapshot_at OR (o.snapshot_at = @snapshot_at AND l.object_modified > f.modified);
 
 CREATE TEMP TABLE _ranked AS SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s.`id` ORDER BY s._etl_modified DESC, s._etl_source_uri DESC, s._etl_record DESC) AS _etl_rank FROM _staged AS s;
 
@@ -28,12 +33,14 @@ CREATE TEMP TABLE _judged AS SELECT s.*, CASE
   WHEN s._etl_rank > 1 THEN 'superseded'
   WHEN t.`id` IS NULL THEN 'inserted'
   WHEN TO_JSON_STRING(STRUCT(s.`id` AS `id`, s.`updated_at` AS `updated_at`, s.`price` AS `price`, s.`weight` AS `weight`, IF(s.`details` IS NULL, NULL, TO_JSON_STRING(s.`details`)) AS `details`, ST_ASTEXT(s.`shape`) AS `shape`, s.`tags` AS `tags`)) = TO_JSON_STRING(STRUCT(t.`id` AS `id`, t.`updated_at` AS `updated_at`, t.`price` AS `price`, t.`weight` AS `weight`, IF(t.`details` IS NULL, NULL, TO_JSON_STRING(t.`details`)) AS `details`, ST_ASTEXT(t.`shape`) AS `shape`, t.`tags` AS `tags`)) THEN 'unchanged'
-  WHEN NOT (o.modified IS NULL OR s._etl_modified > o.modified OR (s._etl_modified = o.modified AND s._etl_source_uri >= t._etl_source_uri)) THEN 'superseded'
+  WHEN NOT (o.modified IS NULL OR IF(s._etl_source_uri = t._etl_source_uri, d.uri IS NULL,
+    s._etl_modified > o.modified OR (s._etl_modified = o.modified AND s._etl_source_uri > t._etl_source_uri))) THEN 'superseded'
   ELSE 'updated' END AS _etl_action
 FROM _ranked AS s
 LEFT JOIN `acme-analytics.raw.shop_db__orders` AS t ON s._etl_rank = 1 AND s.`id` = t.`id`
-LEFT JOIN (SELECT load_id, uri, MAX(object_modified) AS modified FROM `acme-analytics.raw_etl._loads__shop_db__orders` WHERE kind = 'file' GROUP BY load_id, uri) AS o
-  ON o.load_id = t._etl_load_id AND o.uri = t._etl_source_uri;
+LEFT JOIN (SELECT load_id, published_at, uri, MAX(object_modified) AS modified FROM `acme-analytics.raw_etl._loads__shop_db__orders` WHERE kind = 'file' GROUP BY load_id, published_at, uri) AS o
+  ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at AND o.uri = t._etl_source_uri
+LEFT JOIN _stale AS d ON d.uri = s._etl_source_uri;
 
 ASSERT (SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked) AS 'etl-factory: the published table holds a primary key more than once. Delete all but one row of each key there, or run once with full_refresh';
 

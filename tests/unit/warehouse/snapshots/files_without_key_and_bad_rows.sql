@@ -19,10 +19,12 @@ CREATE TEMP TABLE _staged AS SELECT
   s._etl_record AS _etl_record,
   f.modified AS _etl_modified
 FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc` AS s
-LEFT JOIN (SELECT uri, @modified[OFFSET(i)] AS modified FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = s._etl_source_uri;
+LEFT JOIN (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = s._etl_source_uri;
 
-CREATE TEMP TABLE _stale AS SELECT f.uri FROM (SELECT uri, @modified[OFFSET(i)] AS modified FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f
-JOIN (SELECT uri, MAX(object_modified) AS modified FROM `acme-analytics.raw_etl._loads__shop_db__orders` WHERE kind = 'file' AND epoch = @epoch GROUP BY uri) AS l ON l.uri = f.uri WHERE l.modified > f.modified;
+CREATE TEMP TABLE _stale AS SELECT DISTINCT f.uri FROM (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f
+JOIN `acme-analytics.raw_etl._loads__shop_db__orders` AS l ON l.kind = 'file' AND l.epoch = @epoch AND l.uri = f.uri AND l.object_version <> f.version
+JOIN `acme-analytics.raw_etl._loads__shop_db__orders` AS o ON o.kind = 'load' AND o.load_id = l.load_id AND o.attempt = l.attempt
+WHERE o.snapshot_at > @snapshot_at OR (o.snapshot_at = @snapshot_at AND l.object_modified > f.modified);
 
 CREATE TEMP TABLE _judged AS SELECT s.*, 1 AS _etl_rank,
   IF(d.uri IS NULL, 'inserted', 'superseded') AS _etl_action

@@ -27,11 +27,12 @@ CREATE TEMP TABLE _judged AS SELECT s.*, CASE
   WHEN s._etl_rank > 1 THEN 'superseded'
   WHEN t.`id` IS NULL THEN 'inserted'
   WHEN TO_JSON_STRING(STRUCT(s.`id` AS `id`, s.`updated_at` AS `updated_at`, s.`price` AS `price`, s.`weight` AS `weight`, IF(s.`details` IS NULL, NULL, TO_JSON_STRING(s.`details`)) AS `details`, ST_ASTEXT(s.`shape`) AS `shape`, s.`tags` AS `tags`)) = TO_JSON_STRING(STRUCT(t.`id` AS `id`, t.`updated_at` AS `updated_at`, t.`price` AS `price`, t.`weight` AS `weight`, IF(t.`details` IS NULL, NULL, TO_JSON_STRING(t.`details`)) AS `details`, ST_ASTEXT(t.`shape`) AS `shape`, t.`tags` AS `tags`)) THEN 'unchanged'
-  WHEN NOT (COALESCE(s.`updated_at` > t.`updated_at`, FALSE) OR ((s.`updated_at` IS NULL OR t.`updated_at` IS NULL OR s.`updated_at` = t.`updated_at`) AND (o.snapshot_at IS NULL OR @snapshot_at >= o.snapshot_at))) THEN 'superseded'
+  WHEN NOT (o.snapshot_at IS NULL OR @snapshot_at > o.snapshot_at OR (@snapshot_at = o.snapshot_at AND COALESCE(s.`updated_at` >= t.`updated_at`, TRUE))) THEN 'superseded'
   ELSE 'updated' END AS _etl_action
 FROM _ranked AS s
 LEFT JOIN `acme-analytics.raw.shop_db__orders` AS t ON s._etl_rank = 1 AND s.`id` = t.`id` AND s.`updated_at` = t.`updated_at`
-LEFT JOIN (SELECT load_id, MAX(snapshot_at) AS snapshot_at FROM `acme-analytics.raw_etl._loads__shop_db__orders` WHERE kind = 'load' GROUP BY load_id) AS o ON o.load_id = t._etl_load_id;
+LEFT JOIN (SELECT load_id, published_at, MAX(snapshot_at) AS snapshot_at FROM `acme-analytics.raw_etl._loads__shop_db__orders`
+  WHERE kind = 'load' GROUP BY load_id, published_at) AS o ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at;
 
 ASSERT (SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked) AS 'etl-factory: the published table holds a primary key more than once. Delete all but one row of each key there, or run once with full_refresh';
 
