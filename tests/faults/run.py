@@ -126,8 +126,9 @@ def _outcomes(trials: list[Trial], made: World, home: Path) -> Iterator[Outcome]
 
 
 def other_tests() -> bool:
-    """Run the other fault tests, their long parts included; tell whether they pass."""
-    command = [sys.executable, "-m", "pytest", "-q", str(HERE), f"--ignore={HERE / 'test_crashes.py'}"]
+    """Run the other fault tests and the search for stories that lose a row, at length; tell whether they pass."""
+    folders = (str(HERE), str(HERE.parent / "properties"))
+    command = [sys.executable, "-m", "pytest", "-q", *folders, f"--ignore={HERE / 'test_crashes.py'}"]
     return (
         subprocess.run(command, env={**os.environ, "ETL_FACTORY_FAULTS": "all"}, check=False).returncode == 0
     )
