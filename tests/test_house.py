@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -349,6 +350,12 @@ def test_no_unfinished_business_and_no_emoji() -> None:
     ]
 
     assert found == []
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    names = Counter(path.name for path in (REPOSITORY / "tests").rglob("test_*.py"))
+
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def test_the_changelog_tells_of_what_is_not_released() -> None:
