@@ -18,20 +18,22 @@ def _publish_twice() -> None:
         return None if len(asked) == 1 else committed(self)
 
     Publisher._committed = forgetful
-    append = judgement._append
+    append, guard = judgement._append, "s._etl_rank > COALESCE(h.copies, 0)"
 
     def blind(to: Any) -> Any:
-        for statement in append(to):
-            yield statement.replace("s._etl_rank > COALESCE(h.copies, 0)", "TRUE")
+        statements = list(append(to))
+        assert any(guard in statement for statement in statements)
+        yield from (statement.replace(guard, "TRUE") for statement in statements)
 
     judgement._append = blind
 
 
 def _skip_ahead() -> None:
     """Move the watermark past what was read."""
-    from etl_factory.operators.publishing import Publisher
+    from etl_factory.operators import parameters
 
-    Publisher._watermark = lambda self, head: "2999-01-01T00:00:00+00:00"
+    assert parameters.watermark
+    parameters.watermark = lambda plan, head: "2999-01-01T00:00:00+00:00"
 
 
 def _forget_expiry() -> None:
