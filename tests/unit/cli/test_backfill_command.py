@@ -36,6 +36,14 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
 
 
 @pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """Take SIGINT as at a terminal: what a shell starts in the background begins by ignoring it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def run(invoke: Invoke, write: Write, airflow: FakeAirflow) -> Run:
     """Return a function that runs the command, by default over three days."""
     source = SOURCE.replace("load: catalog", CURSOR) + LINES
@@ -155,6 +163,7 @@ def test_only_the_resources_asked_for_are_loaded(run: Run, airflow: FakeAirflow)
     assert list(airflow.runs) != ["etl_backfill__2026-01-01__2026-01-04"]
 
 
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_an_interrupt_leaves_the_running_window_to_airflow(run: Run, airflow: FakeAirflow) -> None:
     airflow.on_look = lambda run_id: os.kill(os.getpid(), signal.SIGINT) if run_id == IDS[1] else None
     airflow.runs[IDS[1]] = FakeRun({}, ["running"])
