@@ -12,8 +12,8 @@ import pytest
 from edge import Edge, Fault, How
 
 ALL = os.environ.get("ETL_FACTORY_FAULTS") == "all"
-ONE_IN = 1 if ALL else 4
-"""`make test` tries every operation and every fault, in a quarter of their pairs; `make faults` tries all."""
+AT_MOST_ONE_IN = 8
+"""`make test` tries every operation and every fault, in an eighth of their pairs; `make faults` tries all pairs."""
 FOR_EVER = 10_000
 
 Body = Callable[[int], tuple[dict[str, str], bytes]]
@@ -64,10 +64,16 @@ def json_body(status: int) -> tuple[dict[str, str], bytes]:
 
 
 def pairs(operations: Sequence[Any], wrongs: Sequence[Wrong]) -> list[Any]:
-    """Return pairs of operation and fault, spread so that each is in some pair however few are tried."""
+    """Return pairs of operation and fault, spread so that each operation is in some pair however few are tried."""
+    one_in = 1 if ALL else min(AT_MOST_ONE_IN, len(wrongs))
     return [
         pytest.param(operation, wrong, id=f"{operation.name}: {wrong.name}")
         for i, operation in enumerate(operations)
         for j, wrong in enumerate(wrongs)
-        if (i + j) % ONE_IN == 0
+        if (i + j) % one_in == 0
     ]
+
+
+def fewer(cases: list[Any]) -> list[Any]:
+    """Return half of the pairs that `make test` would try otherwise, for tests that wait until a client gives up."""
+    return cases if ALL else cases[::2]

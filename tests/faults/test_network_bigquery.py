@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from network_cases import FOR_EVER, TERMINAL, TRANSIENT, Wrong, json_body, pairs
+from network_cases import FOR_EVER, TERMINAL, TRANSIENT, Wrong, fewer, json_body, pairs
 
 from edge import Edge, edge_of
 from etl_factory.errors import AccessDeniedError, TerminalError, TransientError
@@ -167,7 +167,7 @@ def test_what_passes_is_repeated_and_succeeds(
     shop: Shop, operation: Operation, wrong: Wrong, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if wrong.how in ("hang", "stall"):
-        monkeypatch.setattr(patience, "ANSWER_SECONDS", 1.0)
+        monkeypatch.setattr(patience, "ANSWER_SECONDS", 0.6)
     wrong.strike(shop.edge, operation.when, json_body)
 
     found = operation.do(shop)
@@ -193,12 +193,12 @@ def test_what_will_not_pass_is_asked_once(shop: Shop, operation: Operation, wron
 LASTING = [wrong for wrong in TRANSIENT if wrong.name in ("503", "reset before", "no answer")]
 
 
-@pytest.mark.parametrize(("operation", "wrong"), pairs(OPERATIONS, LASTING))
+@pytest.mark.parametrize(("operation", "wrong"), fewer(pairs(OPERATIONS, LASTING)))
 def test_what_lasts_is_transient(
     shop: Shop, operation: Operation, wrong: Wrong, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "REPEAT_SECONDS", 0.6)
-    monkeypatch.setattr(patience, "ANSWER_SECONDS", 0.4)
+    monkeypatch.setattr(patience, "REPEAT_SECONDS", 0.4)
+    monkeypatch.setattr(patience, "ANSWER_SECONDS", 0.3)
     wrong.strike(shop.edge, operation.when, json_body, times=FOR_EVER)
     began = time.monotonic()
 
@@ -211,7 +211,7 @@ def test_what_lasts_is_transient(
 LOST = [wrong for wrong in TRANSIENT if wrong.is_done and wrong.how != "trickle"]
 
 
-@pytest.mark.parametrize("wrong", LOST, ids=lambda wrong: wrong.name)
+@pytest.mark.parametrize("wrong", fewer(LOST), ids=lambda wrong: wrong.name)
 def test_a_publish_whose_acceptance_never_arrives_is_found_by_the_next_try(
     shop: Shop, wrong: Wrong, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +244,7 @@ def test_a_job_whose_id_is_taken_and_which_is_not_shown_yet_is_waited_for(shop: 
 
 
 def test_the_waits_grow(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "REPEAT_SECONDS", 1.5)
+    monkeypatch.setattr(patience, "REPEAT_SECONDS", 0.8)
     shop.edge.answers("/tables/", 503, times=FOR_EVER)
 
     with pytest.raises(TransientError):

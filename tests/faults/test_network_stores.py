@@ -6,12 +6,14 @@ import gc
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from network_cases import FOR_EVER, TERMINAL, TRANSIENT, Wrong, pairs
+from network_cases import FOR_EVER, TERMINAL, TRANSIENT, Wrong, fewer, pairs
 
 from edge import Edge, edge_of
 from etl_factory.errors import AccessDeniedError, StaleError, TerminalError, TransientError
@@ -70,17 +72,25 @@ def body(status: int) -> tuple[dict[str, str], bytes]:
     return headers, text.encode()
 
 
-@pytest.fixture(scope="module", params=SYSTEMS, ids=lambda system: system.name)
-def system(request: pytest.FixtureRequest, stack: object) -> Iterator[FileSystem]:
-    """Return a store with a bucket and an object."""
-    with in_use(request.param()) as made:
-        yield made
+@pytest.fixture(scope="module")
+def held(stack: object) -> Iterator[dict[type[FileSystem], tuple[FileSystem, SourceObject]]]:
+    """Return every store with a bucket, and the object in it."""
+    with ExitStack() as opened:
+        made = [opened.enter_context(in_use(system())) for system in SYSTEMS]
+        yield {type(system): (system, one(system, "in/a.csv", CONTENT)) for system in made}
     gc.collect()  # what google's client left open is to be found here
 
 
-@pytest.fixture(scope="module")
-def item(system: FileSystem) -> SourceObject:
-    return one(system, "in/a.csv", CONTENT)
+@pytest.fixture(params=SYSTEMS, ids=lambda system: system.name)
+def system(request: pytest.FixtureRequest, held: Any) -> FileSystem:
+    made: FileSystem = held[request.param][0]
+    return made
+
+
+@pytest.fixture
+def item(system: FileSystem, held: Any) -> SourceObject:
+    found: SourceObject = held[type(system)][1]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +161,20 @@ LASTING = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "wrong"), pairs(OPERATIONS, TRANSIENT))
+PLACED = [
+    SimpleNamespace(name=f"{system.name} {operation.name}", system=system, operation=operation)
+    for system in SYSTEMS
+    for operation in OPERATIONS
+]
+
+
+def everywhere(wrongs: Sequence[Wrong]) -> list[Any]:
+    """Return the store, the operation and the fault of every pair that is tried."""
+    tried = [(case.id, *case.values) for case in pairs(PLACED, wrongs)]
+    return [pytest.param(at.system, at.operation, wrong, id=name) for name, at, wrong in tried]
+
+
+@pytest.mark.parametrize(("system", "operation", "wrong"), everywhere(TRANSIENT), indirect=["system"])
 def test_what_passes_is_repeated_and_succeeds(
     store: Store, operation: Operation, wrong: Wrong, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +188,7 @@ def test_what_passes_is_repeated_and_succeeds(
     assert store.edge.faults[0].times == 0
 
 
-@pytest.mark.parametrize(("operation", "wrong"), pairs(OPERATIONS, TERMINAL))
+@pytest.mark.parametrize(("system", "operation", "wrong"), everywhere(TERMINAL), indirect=["system"])
 def test_what_will_not_pass_is_asked_once(store: Store, operation: Operation, wrong: Wrong) -> None:
     wrong.strike(store.edge, operation.when(store), body, times=FOR_EVER, skip=operation.skip)
     expected = TerminalError if wrong.status == 400 else AccessDeniedError
@@ -177,7 +200,7 @@ def test_what_will_not_pass_is_asked_once(store: Store, operation: Operation, wr
     assert store.edge.count(operation.when(store)) == operation.skip + 1
 
 
-@pytest.mark.parametrize(("operation", "wrong"), pairs(OPERATIONS, LASTING))
+@pytest.mark.parametrize(("system", "operation", "wrong"), fewer(everywhere(LASTING)), indirect=["system"])
 def test_what_lasts_is_transient(
     store: Store, operation: Operation, wrong: Wrong, monkeypatch: pytest.MonkeyPatch
 ) -> None:
