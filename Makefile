@@ -38,7 +38,8 @@ check: bootstrap lint types  ## the fast part of the tests: lint, types, unit an
 	@$(PYTHON) -m pytest -q -n auto -m "not stack and not airflow" tests/unit tests/dags tests/test_house.py tests/test_docs.py
 
 test: bootstrap lint types   ## everything: lint, types, all tests, on real servers
-	@$(PYTHON) -m pytest --durations=15
+	@$(PYTHON) -m pytest -q -n auto -m "not stack and not airflow"
+	@$(PYTHON) -m pytest --durations=15 -m "stack or airflow"
 
 faults: bootstrap ## attack it: 200 crash trials and all other fault tests (ARGS="--seed 1 --trials 50")
 	@$(PYTHON) tests/faults/run.py $(ARGS)

@@ -10,7 +10,8 @@ EtlFactoryError
     ├── NotFoundError        create what it names, or correct its name
     ├── AccountingError      rows do not add up: nothing was published
     ├── QuarantineError      more bad rows than `max_bad_rows` allows
-    └── StaleError           clear the run from `extract`
+    ├── StaleError           clear the run from `extract`
+    └── RefusedError         ask Airflow's API for something else: the message holds its answer
 """
 
 from __future__ import annotations
@@ -66,3 +67,11 @@ class QuarantineError(TerminalError):
 
 class StaleError(TerminalError):
     """What an earlier task left is gone or was made from another configuration."""
+
+
+class RefusedError(TerminalError):
+    """Airflow's API refused a call; `code` is its HTTP status, the message holds the call and the answer."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        self.code = code
+        super().__init__(message)

@@ -86,7 +86,7 @@ def test_a_look_at_some_rows_publishes_none(local: Local, sample: str) -> None:
 
 
 def test_what_cannot_be_asked_is_refused_before_the_run(local: Local, sample: str) -> None:
-    from etl_factory.cli.airflow_api import RefusedError
+    from etl_factory.errors import RefusedError
 
     with pytest.raises(RefusedError, match="'dayz' is not one of"):
         local.airflow.trigger(DAG, {"resources": ["dayz"]})

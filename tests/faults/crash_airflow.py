@@ -19,9 +19,8 @@ from crash_trials import STEPS, Trial
 from crash_world import TENANT, World
 
 from demo.airflow_api import Airflow
-from etl_factory.cli.airflow_api import RefusedError
 from etl_factory.config.resource import Resource
-from etl_factory.errors import TransientError
+from etl_factory.errors import RefusedError, TransientError
 from etl_factory.secret_manager import SecretAccess
 
 SECONDS = 600

@@ -10,20 +10,12 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
-from etl_factory.errors import AccessDeniedError, TerminalError, TransientError
+from etl_factory.errors import AccessDeniedError, RefusedError, TerminalError, TransientError
 
 Login = Callable[[], str]
 SECONDS = 30
 PAGE = 100
 BUSY = (408, 429, 500, 502, 503, 504)
-
-
-class RefusedError(TerminalError):
-    """Airflow refused a call; `code` is its HTTP status, the message holds the call and Airflow's answer."""
-
-    def __init__(self, message: str, code: int) -> None:
-        self.code = code
-        super().__init__(message)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

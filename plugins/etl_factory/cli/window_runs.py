@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
-from etl_factory.cli.airflow_api import Airflow, RefusedError
+from etl_factory.cli.airflow_api import Airflow
 from etl_factory.cli.bounds import Bounds, spelt
-from etl_factory.errors import EtlFactoryError, NotFoundError, TerminalError, TransientError
+from etl_factory.errors import EtlFactoryError, NotFoundError, RefusedError, TerminalError, TransientError
 from etl_factory.identity import digest
 
 Answer = TypeVar("Answer")

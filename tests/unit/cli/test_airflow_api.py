@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from fake_airflow import DAG, FakeAirflow, FakeRun, made, served
 
-from etl_factory.cli.airflow_api import Airflow, RefusedError
+from etl_factory.cli.airflow_api import Airflow
 from etl_factory.cli.airflow_login import airflow_of
-from etl_factory.errors import AccessDeniedError, ConfigError, TerminalError, TransientError
+from etl_factory.errors import AccessDeniedError, ConfigError, RefusedError, TerminalError, TransientError
 from etl_factory.settings import Settings
 
 

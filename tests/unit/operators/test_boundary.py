@@ -15,6 +15,7 @@ from etl_factory.errors import (
     NotFoundError,
     NothingToLoad,
     QuarantineError,
+    RefusedError,
     SchemaError,
     StaleError,
     TerminalError,
@@ -37,7 +38,7 @@ class Operator:
 
 TERMINAL = (
     TerminalError, AccessDeniedError, NotFoundError, AccountingError, QuarantineError, StaleError, SchemaError,
-    ConfigError,
+    ConfigError, RefusedError,
 )  # fmt: skip
 
 
