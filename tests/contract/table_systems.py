@@ -17,7 +17,8 @@ from etl_factory.sources.base import Connection, TableSource
 from etl_factory.sources.mysql import MySQLSource
 from etl_factory.sources.postgres import PostgresSource
 
-DATABASE = f"etl_contract_tables_{os.getpid()}"
+# One for each test session; a process that a test starts finds the same.
+DATABASE = os.environ.setdefault("ETL_CONTRACT_DATABASE", f"etl_contract_tables_{os.getpid()}")
 
 
 @dataclass(frozen=True)

@@ -567,11 +567,7 @@ class TestErrors:
             source.check()
 
     def test_missing_grant_is_named(self, moves: System) -> None:
-        connect = (
-            "SELECT ON etl_contract_tables.nothing_else"
-            if moves.name == "mysql"
-            else "USAGE ON SCHEMA public"
-        )
+        connect = f"SELECT ON {DATABASE}.nothing_else" if moves.name == "mysql" else "USAGE ON SCHEMA public"
         if moves.name == "mysql":
             moves.execute("CREATE TABLE nothing_else (id int)")
         moves.user("contract_stranger", connect)
