@@ -16,6 +16,7 @@ from etl_factory.landing.objects import split_uri
 from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
 from etl_factory.operators.handover import read_manifest, write_manifest
+from etl_factory.operators.hooks import bigquery_hook
 from etl_factory.operators.loading import StagingLoad
 from etl_factory.operators.seals import seal
 from etl_factory.schema.types import Field
@@ -128,11 +129,6 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
         self.source_uris = [part.uri for part in parts]
         self.schema_fields = [field.to_api(staged=True) for field in fields]
         self.src_fmt_configs = {}
-        self.hook = BigQueryHook(
-            gcp_conn_id=self.gcp_conn_id,
-            location=self.location,
-            impersonation_chain=self.impersonation_chain,
-            use_legacy_sql=False,
-        )
+        self.hook = bigquery_hook(self.resource, self.gcp_conn_id)
         configuration: dict[str, Any] = self._use_existing_table()  # type: ignore[no-untyped-call]  # the parent's, not annotated
         return configuration
