@@ -37,9 +37,9 @@ types:
 check: bootstrap lint types  ## the fast part of the tests: lint, types, unit and DAG tests
 	@$(PYTHON) -m pytest -q -n auto -m "not stack and not airflow" tests/unit tests/dags tests/test_house.py tests/test_docs.py
 
-test: bootstrap lint types   ## lint, types, all tests on real servers; the attacks are in `make faults`
+test: bootstrap lint types   ## lint, types, all tests on real servers
 	@$(PYTHON) -m pytest -q -n auto -m "not stack and not airflow"
-	@$(PYTHON) -m pytest --durations=15 -m "stack or airflow" --ignore=tests/faults
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=15 -m "stack or airflow"
 
 faults: bootstrap ## attack it: 200 crash trials and all other fault tests (ARGS="--seed 1 --trials 50")
 	@$(PYTHON) tests/faults/run.py $(ARGS)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import tally
 from examples import REPOSITORY, Write
+from shared_stack import shared
 
 # Airflow reads these once, at its first import, which collecting the tests already causes.
 os.environ.update(
@@ -43,38 +48,52 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[dict[str, str]]:
-    """Start the local servers once for all tests, and export their environment.
+    """Start the local servers once for all tests, in whichever process they run, and export their environment.
 
     With `ETL_FACTORY_STACK_HOME` set, the servers of that home are used, and left running.
     """
-    from devstack.stack import Stack
+    with _servers(os.environ.get("ETL_FACTORY_STACK_HOME")) as env:
+        before = dict(os.environ)
+        os.environ.update(env)
+        yield env
+        os.environ.clear()
+        os.environ.update(before)
 
-    kept = os.environ.get("ETL_FACTORY_STACK_HOME")
-    servers = Stack(Path(kept) if kept else REPOSITORY / ".devstack" / "test")
-    env = servers.start()
-    before = dict(os.environ)
-    os.environ.update(env)
-    yield env
-    os.environ.clear()
-    os.environ.update(before)
-    if not kept:
-        servers.stop()
+
+@contextmanager
+def _servers(kept: str | None) -> Iterator[dict[str, str]]:
+    if kept:
+        from devstack.stack import Stack
+
+        yield Stack(Path(kept)).start()
+        return
+    with shared(REPOSITORY / ".devstack" / "test") as env:
+        yield env
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what needs no server first, then what needs the servers, and what needs Airflow last."""
+    """Let all tests of a file, and all that need Airflow, follow one another in one process; the latter come first."""
+    for item in items:
+        in_airflow = item.get_closest_marker("airflow")
+        item.add_marker(pytest.mark.xdist_group("airflow" if in_airflow else str(item.path)))
+    items.sort(key=lambda item: not item.get_closest_marker("airflow"))
 
-    def needs(item: pytest.Item) -> int:
-        return 2 if item.get_closest_marker("airflow") else int(bool(item.get_closest_marker("stack")))
 
-    items.sort(key=needs)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process counted to the one that started it."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["tallies"] = {name: asdict(of) for name, of in tally.TALLIES.items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what another process counted."""
+    tally.TALLIES.update({name: tally.Tally(**of) for name, of in node.workeroutput["tallies"].items()})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many values of every type were tried at the destination, and what became of them."""
-    from tally import lines
-
-    if shown := list(lines()):
+    if shown := list(tally.lines()):
         terminalreporter.section("values at the destination")
         for line in shown:
             terminalreporter.write_line(line)

@@ -27,12 +27,12 @@ def local(stack: dict[str, str]) -> Iterator[Local]:
     root = home / "tenants"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(TENANTS, root)
-    os.environ["ETL_FACTORY_CONFIG_ROOT"] = str(root)
-    # One tenant has a schedule, whose ticks Airflow's own backfill needs.
-    os.environ["ETL_FACTORY_SCHEDULES"] = "on"
-    with fault_profile(home):  # the crash trials use this Airflow too
-        env = Stack(home).start(with_airflow=True)
-    os.environ.update(env | {"ETL_FACTORY_SCHEDULES": "off"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ETL_FACTORY_CONFIG_ROOT", str(root))
+        # One tenant has a schedule, whose ticks Airflow's own backfill needs.
+        patch.setenv("ETL_FACTORY_SCHEDULES", "on")
+        with fault_profile(home):  # the crash trials use this Airflow too
+            env = Stack(home).start(with_airflow=True)
     forget()
     systems.seed(env)
     secrets = SecretAccess(env["ETL_FACTORY_SECRETS_PROJECT"], env["SECRET_MANAGER_ENDPOINT"])
