@@ -242,7 +242,9 @@ class TestTables:
     ) -> None:
         warehouse.heads = [head(orders, watermark_of="another")]
 
-        with pytest.raises(TerminalError, match="cursor or cursor_timezone has changed since watermark 11"):
+        with pytest.raises(
+            TerminalError, match="cursor_timezone or target_table has changed since watermark 11"
+        ):
             extract_table(context(), orders, Numbers(5))
 
     @pytest.mark.parametrize("conf", [{"full_refresh": True}, {"start": "1", "end": "9"}], ids=str)
