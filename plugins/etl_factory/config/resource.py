@@ -63,12 +63,12 @@ class Resource:
 
     @property
     def cursor_digest(self) -> str:
-        """Fingerprint of the column that a watermark is of: it says nothing of another one."""
-        return self._digest_of("table", "cursor", "cursor_timezone")
+        """Fingerprint of the column that a watermark is of, and of the table that holds what lies before it."""
+        return self._digest_of("table", "cursor", "cursor_timezone", published=self.table)
 
-    def _digest_of(self, *keys: str) -> str:
+    def _digest_of(self, *keys: str, **more: str) -> str:
         said = self.spec.model_dump(mode="json")
-        return digest({key: said.get(key) for key in keys} | {"conn_id": self.conn_id})
+        return digest({key: said.get(key) for key in keys} | {"conn_id": self.conn_id} | more)
 
 
 def resources(

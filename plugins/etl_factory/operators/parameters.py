@@ -78,10 +78,16 @@ def watermark(plan: Plan, head: Head) -> str | None:
 
 
 def moves_watermark(plan: Plan, head: Head) -> bool:
-    """Tell whether a publish of this plan may move the watermark; one that read an empty window read nothing."""
+    """Tell whether a publish of this plan may move the watermark; one that read an empty window read nothing.
+
+    Where there is none, only a read from the beginning sets it: a cleared run goes on from the watermark of its
+    time, which a ledger that was dropped since knows nothing of.
+    """
     if plan.window is None or plan.window.is_empty or plan.mode == "backfill":
         return False
-    return plan.mode == "full_refresh" or head.watermark is None or plan.epoch == head.epoch
+    if plan.mode == "full_refresh":
+        return True
+    return plan.watermark is None if head.watermark is None else plan.epoch == head.epoch
 
 
 def most_bad(rows: int | None, ratio: float | None, read: int) -> int:

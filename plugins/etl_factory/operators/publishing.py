@@ -55,6 +55,8 @@ class Publisher:
     def _publish(self, head: Head) -> None:
         demand_sealed(self.warehouse, self.manifest)
         held = self.warehouse.table(self.resource.table_id)
+        if held is None:
+            self._demand_whole(head)
         names = self._names(held)
         publication = self._publication(names)
         values = parameters(publication, self.resource, self.manifest, head, self.run_id)
@@ -82,6 +84,17 @@ class Publisher:
         if self.resource.spec.is_incremental:
             return head.epoch > self.manifest.plan.epoch
         return head.snapshot_at > datetime.fromisoformat(self.manifest.snapshot_at)
+
+    def _demand_whole(self, head: Head) -> None:
+        """Raise TerminalError when a table would be made that lacks all that was published before."""
+        is_whole = not self.resource.spec.is_incremental or self.manifest.plan.mode == "full_refresh"
+        if is_whole or head.version == 0:
+            return
+        raise TerminalError(
+            f"{self._name}: table {self.resource.table_id} is not there, but its ledger tells of {head.version}"
+            " publishes: it was dropped, or target_table has changed. What this run has read would make a table that"
+            " lacks all the rest. Nothing was published; run once with full_refresh, or bring the table back"
+        )
 
     def _names(self, held: Table | None) -> tuple[str, ...]:
         """Name the published columns; raises TerminalError where they hold a history that would be lost."""

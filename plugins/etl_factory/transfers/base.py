@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from etl_factory.config.resource import Resource
@@ -65,7 +65,7 @@ class Extraction:
             return self._current(stored)
         draft = Plan(
             self.request.load_id, self.request.mode, self.head.epoch, self.head.watermark,
-            reads=self.resource.reads_digest, planned_at=datetime.now(UTC).isoformat(),
+            reads=self.resource.reads_digest, planned_at=self.later(datetime.now(UTC)).isoformat(),
             row_limit=self.request.row_limit,
         )  # fmt: skip
         plan = make(draft)
@@ -118,6 +118,15 @@ class Extraction:
             snapshot_at=snapshot_at.isoformat(),
         )
 
+    def later(self, moment: datetime) -> datetime:
+        """Date what is read after the ledger later than the newest snapshot that the ledger told of.
+
+        Else it would be taken for older, and lose, where the source's clock was put back since, or the clocks of
+        two workers differ.
+        """
+        newest = self.head.snapshot_at
+        return moment if newest is None or newest < moment else newest + timedelta(microseconds=1)
+
     def skip(self, reason: str) -> NoReturn:
         """End the resource's run early, saying why: nothing is loaded and the ledger is not touched."""
         name = f"{self.resource.dag_id}.{self.resource.name}"
@@ -147,7 +156,7 @@ def extract_table(context: Mapping[str, Any], resource: Resource, source: TableS
             f"{resource.dag_id}.{resource.name}: the source counted {count} rows in {plan.window}, but {rows}"
             " were read in the same snapshot. Nothing was published; report this with the task's log"
         )
-    manifest = run.manifest(plan, snapshot.now).then(
+    manifest = run.manifest(plan, run.later(snapshot.now)).then(
         parts=parts, keys=keys, rows_read=rows, schema=base64.b64encode(snapshot.schema.serialize()).decode()
     )
     return run.finish(manifest)
@@ -195,14 +204,14 @@ def plan_table(run: Extraction, snapshot: WindowBasis) -> Plan:
 
 
 def demand_own_watermark(run: Extraction) -> None:
-    """Raise TerminalError when a live run would go on from another column's watermark."""
+    """Raise TerminalError when a live run would go on from the watermark of another column, or of another table."""
     head, cursor = run.head, run.resource.cursor_digest
     if run.request.mode != "live" or head.watermark is None or head.watermark_of == cursor:
         return
     raise TerminalError(
-        f"{run.resource.dag_id}.{run.resource.name}: its table, cursor or cursor_timezone has changed since"
-        f" watermark {head.watermark} was stored, which says nothing of the new one. Nothing was published; run"
-        " once with full_refresh, or put the config back"
+        f"{run.resource.dag_id}.{run.resource.name}: its table, cursor, cursor_timezone or target_table has"
+        f" changed since watermark {head.watermark} was stored, which says nothing of the new one. Nothing was"
+        " published; run once with full_refresh, or put the config back"
     )
 
 

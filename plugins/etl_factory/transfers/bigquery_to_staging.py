@@ -57,7 +57,9 @@ class BigQueryToStagingOperator(BigQueryInsertJobOperator):
         fields, key_fields = (
             tuple(f.to_json() for f in kind) for kind in (snapshot.fields, staging.key_fields)
         )
-        manifest = run.manifest(plan, snapshot.now).then(staging_table=staging.table, fields=fields)
+        manifest = run.manifest(plan, run.later(snapshot.now)).then(
+            staging_table=staging.table, fields=fields
+        )
         if staging.keys:
             self._counted(reader, snapshot, staging.keys, snapshot.count(None))
             manifest = manifest.then(keys_table=staging.keys, key_fields=key_fields)

@@ -99,8 +99,8 @@ def checks(to: Publication, held: Collection[str]) -> str:
 def _head(to: Publication) -> Iterable[str]:
     yield (
         f"UPDATE {identifier(to.ledger)} SET version = version + 1, epoch = @epoch, watermark = @watermark,\n"
-        "  watermark_of = @watermark_of, snapshot_at = @snapshot_at, published_at = @loaded_at,\n"
-        "  load_id = @load_id, attempt = @attempt\n"
+        "  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,\n"
+        "  snapshot_at = IF(snapshot_at > @snapshot_at, snapshot_at, @snapshot_at)\n"
         "WHERE kind = 'head' AND version = @expected"
     )
     yield check("@@row_count = 1", MOVED)

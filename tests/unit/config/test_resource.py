@@ -57,6 +57,16 @@ def test_identity_and_cost_limit_reach_the_destination(write: Write) -> None:
     assert (to.gcp_conn_id, to.location, to.etl_dataset) == ("google_default", "EU", "raw_etl")
 
 
+INCREMENTAL = SOURCE.replace("load: catalog", "load: transactional\n    cursor: updated_at")
+
+
+@pytest.mark.parametrize("line", ["target_table: others", "cursor_timezone: Europe/Warsaw"])
+def test_a_watermark_is_of_one_clock_and_one_published_table(write: Write, line: str) -> None:
+    before, after = (made(write, "shop_db", text) for text in (INCREMENTAL, f"{INCREMENTAL}    {line}\n"))
+
+    assert before.cursor_digest != after.cursor_digest
+
+
 @pytest.mark.parametrize(("bad", "read", "allowed"), [(29, 100, True), (30, 100, False), (0, 0, True)])
 def test_a_ratio_of_bad_rows_is_the_decimal_that_is_written(bad: int, read: int, allowed: bool) -> None:
     assert BadRows.model_validate("29%").allows(bad, read) is allowed

@@ -96,6 +96,7 @@ WATERMARKS = {
     "the first run sets it": (planned(window=LIVE), Head(), NOON),
     "a live run moves it forward": (planned(window=LIVE), Head(4, 0, MORNING), NOON),
     "a late live run never moves it back": (planned(window=LIVE), Head(4, 0, LATER), LATER),
+    "what read on from another ledger's sets none": (planned(window=LIVE, watermark=MORNING), Head(), None),
     "a backfill leaves it": (planned("backfill", window=LIVE), Head(4, 0, MORNING), MORNING),
     "a backfill before any run sets none": (planned("backfill", window=LIVE), Head(), None),
     "a full refresh sets it": (planned("full_refresh", window=LIVE), Head(4, 0, MORNING), NOON),
@@ -373,6 +374,44 @@ def test_a_table_that_is_gone_since_sanitize(orders: Resource) -> None:
         StaleError, match=f"table {TABLE} is gone since `sanitize` ran: clear the run from `extract`"
     ):
         made.run()
+
+
+INCREMENTAL = {"table": (ORDERS, "postgres"), "files": (FILES.format("transactional"), "s3")}
+HELD = {"version": 3, "epoch": 0, "watermark": MORNING, "snapshot_at": None}
+
+
+@pytest.mark.parametrize("mode", ["live", "backfill"])
+@pytest.mark.parametrize(("spec", "type_"), INCREMENTAL.values(), ids=INCREMENTAL)
+def test_a_table_that_was_dropped_is_not_made_of_the_newest_rows_alone(
+    write: Write, spec: str, type_: str, mode: Mode
+) -> None:
+    resource = resource_of(write, spec, type_=type_)
+    made, fake = ready(resource, staged(resource, plan=planned(mode), ddl=(CREATE,)), heads=[HELD])
+    fake.tables.clear()
+
+    with pytest.raises(
+        TerminalError, match=f"table {TABLE} is not there, but its ledger tells of 3 publishes"
+    ):
+        made.run()
+    assert (fake.jobs, [sql for sql in fake.statements if f"`{TABLE}`" in sql]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("spec", "mode"), [(ORDERS, "full_refresh"), ("table: public.orders\nload: catalog", "live")]
+)
+def test_a_table_that_was_dropped_is_made_again_of_everything(write: Write, spec: str, mode: Mode) -> None:
+    resource = resource_of(write, spec)
+    made, fake = ready(resource, staged(resource, plan=planned(mode), ddl=(CREATE,)), heads=[HELD])
+    fake.tables.clear()
+    ours = (*FIELDS, *(Field(name, "STRING") for name in sql.METADATA))
+
+    def query(statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        if statement.startswith(f"CREATE TABLE IF NOT EXISTS `{TABLE}`"):
+            fake.tables[TABLE] = ours
+
+    fake.query = query
+
+    assert made.run()["outcome"] == "published"
 
 
 # What every failure says

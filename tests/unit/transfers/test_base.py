@@ -35,7 +35,7 @@ from etl_factory.windows import CursorKind, Window
 from examples import Write
 from fakes import FakeLanding, FakeWarehouse, resource_of
 
-NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
+NOW, HOUR = datetime(2025, 6, 1, 12, tzinfo=UTC), timedelta(hours=1)
 TABLE = "table: public.orders\nload: transactional\ncursor: id\nprimary_key: [id]\nlag: 0"
 SCHEMA = pa.schema([("id", pa.int64())])
 
@@ -218,12 +218,33 @@ class TestTables:
 
         assert landing.objects == {}
 
+    @pytest.mark.parametrize(
+        ("published", "hours"), [(NOW - HOUR, 0), (NOW, 0), (NOW + 9 * HOUR, 9), (None, 0)]
+    )
+    def test_what_is_read_after_a_publish_is_dated_later_whatever_the_clocks_say(
+        self,
+        orders: Resource,
+        warehouse: FakeWarehouse,
+        landing: FakeLanding,
+        published: datetime | None,
+        hours: int,
+    ) -> None:
+        warehouse.heads = [head(orders, snapshot_at=published)]
+
+        manifest = manifest_of(landing, extract_table(context(), orders, Numbers(*range(1, 15))))
+
+        dated = datetime.fromisoformat(manifest.snapshot_at)
+        assert dated - NOW - hours * HOUR <= timedelta(microseconds=1)
+        assert published is None or dated > published
+
     def test_the_watermark_of_another_cursor_is_refused(
         self, orders: Resource, warehouse: FakeWarehouse
     ) -> None:
         warehouse.heads = [head(orders, watermark_of="another")]
 
-        with pytest.raises(TerminalError, match="cursor or cursor_timezone has changed since watermark 11"):
+        with pytest.raises(
+            TerminalError, match="cursor_timezone or target_table has changed since watermark 11"
+        ):
             extract_table(context(), orders, Numbers(5))
 
     @pytest.mark.parametrize("conf", [{"full_refresh": True}, {"start": "1", "end": "9"}], ids=str)

@@ -60,7 +60,7 @@ def test_an_empty_source_is_no_reason_to_mark_all_and_a_backfill_only_restores(s
     assert shop.publish(3, [], marking(shop), max_deletes=1.0) == {"deleted": 4}
     backfill = {**BY_ID, "deletes": "mark"}
     assert shop.publish(4, [ROW.format(2)], backfill, snapshot_at=EARLY) == {"unchanged": 1, "restored": 1}
-    assert (shop.ledger.newest(), shop.ledger.head().snapshot_at) == (LATE, EARLY)
+    assert (shop.ledger.newest(), shop.ledger.head().snapshot_at) == (LATE, LATE)
     assert shop.rows(MARKED) == [(1, True), (2, False), (3, True), (4, True)]
 
 

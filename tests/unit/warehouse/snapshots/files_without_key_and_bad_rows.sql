@@ -1,8 +1,8 @@
 BEGIN TRANSACTION;
 
 UPDATE `acme-analytics.raw_etl._loads__shop_db__orders` SET version = version + 1, epoch = @epoch, watermark = @watermark,
-  watermark_of = @watermark_of, snapshot_at = @snapshot_at, published_at = @loaded_at,
-  load_id = @load_id, attempt = @attempt
+  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,
+  snapshot_at = IF(snapshot_at > @snapshot_at, snapshot_at, @snapshot_at)
 WHERE kind = 'head' AND version = @expected;
 
 ASSERT @@row_count = 1 AS 'etl-factory: head moved';
