@@ -78,7 +78,7 @@ class Loader:
     def start(self, conf: dict[str, Any], delay: int = 0) -> Run:
         """Begin a run that was due `delay` seconds ago, by Airflow's clock, and extract."""
         shift = timedelta(seconds=self.database.setting.ahead - delay)
-        run = Run(f"run-{len(self.runs)}", self.database.now + shift, conf)
+        run = Run(f"run-{len(self.runs)}", self.database.latest + shift, conf)
         self.runs.append(run)
         self.extract(run)
         return run

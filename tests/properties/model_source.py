@@ -75,11 +75,13 @@ class Transaction:
 class Database:
     """The table's committed rows, by key, and the transactions that are still open.
 
-    Without a primary key, a key may have several rows, equal ones too.
+    Without a primary key, a key may have several rows, equal ones too. `latest`: the latest moment that its
+    clock has shown.
     """
 
     setting: Setting
     now: datetime = field(init=False)
+    latest: datetime = field(init=False)
     rows: dict[int, list[Row]] = field(default_factory=dict)
     open: dict[int, Transaction] = field(default_factory=dict)
     ever: set[Row] = field(default_factory=set)
@@ -88,7 +90,19 @@ class Database:
     versions: int = 0
 
     def __post_init__(self) -> None:
-        self.now = self.setting.begin
+        self.now = self.latest = self.setting.begin
+
+    def go(self, seconds: int) -> None:
+        """Let time go by."""
+        self.now += timedelta(seconds=seconds)
+        self.latest = max(self.latest, self.now)
+
+    def put_back(self, seconds: int) -> None:
+        """Put the clock back; where it writes cursors, by so much that the lag still covers it."""
+        if self.setting.load == "transactional" and self.setting.kind != "integer":
+            covered = self.setting.lag if self.setting.kind == "instant" else 0
+            seconds = min(seconds, covered - int((self.latest - self.now).total_seconds()))
+        self.now -= timedelta(seconds=max(seconds, 0))
 
     # Writing
 
@@ -106,6 +120,8 @@ class Database:
             self.next_number += late == 0
             seen: CursorValue = number
         else:
+            if self.setting.kind == "instant" and not self._is_covered(self.now - timedelta(seconds=late)):
+                return
             number, seen = 0, self.setting.stamp(self.now - timedelta(seconds=late))
         self._commit(
             Transaction(self.now - timedelta(seconds=max(late, 0)), number, [self._write(key, seen, what)])
@@ -158,7 +174,11 @@ class Database:
         if self.setting.kind == "date":  # a lag of dates is of calendar days
             days: Any = self.setting.stamp(self.now) - self.setting.stamp(held.begun)  # type: ignore[operator]  # dates
             return bool(days <= timedelta(seconds=self.setting.lag))
-        return self.now - held.begun <= timedelta(seconds=self.setting.lag)
+        return self._is_covered(held.begun)
+
+    def _is_covered(self, begun: datetime) -> bool:
+        """Tell whether the lag reaches back to a moment from the latest that the clock has shown."""
+        return self.latest - begun <= timedelta(seconds=self.setting.lag)
 
     # Reading
 

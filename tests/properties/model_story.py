@@ -67,7 +67,17 @@ class Wait:
     seconds: int
 
     def happen(self, world: World) -> None:
-        world.database.now += timedelta(seconds=self.seconds)
+        world.database.go(self.seconds)
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """The source's clock is put back, as when another server takes over; Airflow's goes on."""
+
+    seconds: int
+
+    def happen(self, world: World) -> None:
+        world.database.put_back(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -235,6 +245,7 @@ def steps() -> st.SearchStrategy[Any]:
     seconds = st.sampled_from((0, 1, 60, 599, 1200, 1800, HOUR, 2 * HOUR, 13 * HOUR, 24 * HOUR))
     return st.one_of(
         st.builds(Wait, seconds),
+        st.builds(PutBack, seconds),
         st.builds(Write, key, what, late),
         st.builds(Write, key),
         st.builds(Load),
@@ -261,6 +272,7 @@ def tell(world: World, story: list[Any]) -> None:
             check_always(world.loader)
     for slot in range(1, SLOTS + 1):
         End(slot).happen(world)
+    world.database.now = world.database.latest
     Wait(4 * HOUR).happen(world)
     Load().happen(world)
     check_at_last(world.loader)

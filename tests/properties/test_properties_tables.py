@@ -16,6 +16,7 @@ from model_story import (
     End,
     Load,
     Publish,
+    PutBack,
     Wait,
     World,
     Write,
@@ -112,6 +113,9 @@ GOING_BACK = {
     "clocks_are_put_back": (
         Setting("naive", 3600, zone="Europe/Warsaw", begin=AUTUMN), Write(1), Wait(60), Load(),
         Wait(1200), Write(1),
+    ),
+    "the_clock_of_the_source_is_put_back": (
+        Setting("integer", 3), Write(1), Load(), PutBack(3600), Wait(1), Write(1), Load(), Wait(1), Load(),
     ),
     "a_row_is_deleted_and_comes_back_older": (
         Setting(), Write(1), Wait(60), Load(), Write(1, "delete"), Wait(1), Write(1, "put", 300),

@@ -44,7 +44,9 @@ _SETTLED = """
 SELECT least(statement_timestamp(),
   (SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database()
      AND backend_xid IS NOT NULL AND backend_type IS DISTINCT FROM 'autovacuum worker'),
-  (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database())) AS settled"""
+  (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database()),
+  CASE WHEN pg_is_in_recovery()
+    THEN coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time()) END) AS settled"""
 _VERSION = "SELECT current_setting('server_version') AS version"
 # A domain, and a domain over a domain, is read as the type at its bottom.
 _COLUMNS = """
@@ -162,9 +164,10 @@ class PostgresSnapshot(TableSnapshot):
     """One relation in one snapshot.
 
     `settled` knows the transactions of this database that have written when it is asked, however long they
-    run. Only the lag covers those that first write after that, those that are prepared (their preparation is
-    known, their begin is not), and, for a login without the role pg_read_all_stats, those of other logins,
-    whose begin the server hides.
+    run. A standby is settled up to the last transaction that it has replayed. Only the lag covers those that first
+    write after that, those that are prepared (their preparation is known, their begin is not), those that a
+    standby's primary still runs, and, for a login without the role pg_read_all_stats, those of other logins, whose
+    begin the server hides.
     """
 
     def __init__(self, cursor: Any, selection: Selection, where: str) -> None:
