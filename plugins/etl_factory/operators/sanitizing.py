@@ -123,6 +123,7 @@ class Sanitizer:
             spec.on_unrepresentable,
             columns.on_unrepresentable,
             needed=tuple(spec.needed_columns()),
+            records=isinstance(spec, Files) and getattr(spec.format, "nested", "json") == "record",
         )
 
     def _no_columns(self, declared: pa.Schema) -> str:

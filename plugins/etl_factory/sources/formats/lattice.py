@@ -21,6 +21,7 @@ from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as t
 
 from etl_factory.schema import parsing
 from etl_factory.schema.casting import cast_column, kind_of
@@ -40,7 +41,7 @@ TYPES: dict[str, tuple[str, pa.DataType]] = {
 # What a pattern alone cannot tell: 2025-02-31, twenty digits, a number that a float rounds.
 _TRIED = {"int": "INT64", "float": "FLOAT64", "date": "DATE", "timestamp": "DATETIME", "instant": "TIMESTAMP"}
 NUMBERS, MOMENTS = ("int", "numeric", "bignumeric", "float"), ("date", "timestamp", "instant")
-_FITS = b"fits"
+FITS = b"fits"
 _UNITS = ("s", "ms", "us", "ns")
 
 
@@ -75,7 +76,7 @@ class ColumnGuess:
         if self.is_empty:
             return pa.field(name, pa.null())
         type_ = pa.json_() if self.is_nested else _first(self.candidates)
-        return pa.field(name, type_, metadata={_FITS: ",".join(self.candidates)})
+        return pa.field(name, type_, metadata={FITS: ",".join(self.candidates)})
 
 
 def _first(candidates: tuple[str, ...]) -> pa.DataType:
@@ -102,10 +103,16 @@ def _merge(one: pa.Field, other: pa.Field) -> pa.Field:
         return other if is_untyped(one.type) else one
     if not one.metadata or not other.metadata:
         return pa.field(one.name, join_types(one.type, other.type))
-    kept, held = (field.metadata[_FITS].decode().split(",") for field in (one, other))
+    if t.is_struct(one.type) and t.is_struct(other.type):
+        parts = merge_schemas([pa.schema(list(one.type)), pa.schema(list(other.type))])
+        return one.with_type(pa.struct(list(parts)))
+    if t.is_list(one.type) and t.is_list(other.type):
+        return one.with_type(pa.list_(_merge(one.type.value_field, other.type.value_field)))
+    kept, held = (field.metadata[FITS].decode().split(",") for field in (one, other))
     candidates = tuple(name for name in kept if name in held and name)
-    type_ = pa.json_() if is_json(one.type) or is_json(other.type) else _first(candidates)
-    return pa.field(one.name, type_, metadata={_FITS: ",".join(candidates)})
+    has_parts = any(is_json(field.type) or t.is_nested(field.type) for field in (one, other))
+    type_ = pa.json_() if has_parts else _first(candidates)
+    return pa.field(one.name, type_, metadata={FITS: ",".join(candidates)})
 
 
 def join_types(one: pa.DataType, other: pa.DataType) -> pa.DataType:
