@@ -141,7 +141,7 @@ def _cast(array: pa.Array, declared: pa.DataType, field: Field, *, trusted: bool
         spelt = _respelt(array, declared) if field.type == "STRING" and t.is_timestamp(declared) else array
         return _from_text(spelt, field, trusted=trusted)
     if field.type in _BY_TEXT.get(kind_of(array.type), ()):
-        return _from_text(_spelt(array), field, trusted=False)
+        return _from_text(plainly(array), field, trusted=False)
     values, bad = where_possible(array, _arrow_cast(array.type, field))
     return values, either(bad, _clock_lost(array, values, field))
 
@@ -158,8 +158,8 @@ def _from_text(text: pa.Array, field: Field, *, trusted: bool) -> Parsed:
     return parse(text) if parse else (text.cast(staged_arrow(field)), None)
 
 
-def _spelt(array: pa.Array) -> pa.Array:
-    """Spell numbers; Arrow writes small and round decimals with an exponent."""
+def plainly(array: pa.Array) -> pa.Array:
+    """Spell numbers plainly; Arrow writes small and round decimals with an exponent."""
     text = array.cast(pa.string())
     if not t.is_decimal(array.type) or not pc.any(pc.match_substring(text, "E")).as_py():
         return text

@@ -17,7 +17,15 @@ from etl_factory.schema.contract import Column, Contract, Decision, decide, leav
 from etl_factory.schema.naming import column_name, name_columns
 from etl_factory.schema.records import record_field
 from etl_factory.schema.rows import Batch, Reject, bounded
-from etl_factory.schema.types import Field, field_of, is_text, is_untyped, may_be_unfit, staged_arrow
+from etl_factory.schema.types import (
+    Field,
+    field_of,
+    is_text,
+    is_untyped,
+    may_be_unfit,
+    staged_arrow,
+    taken_as,
+)
 
 SOURCE_URI = Field("_etl_source_uri", "STRING")
 RECORD = Field("_etl_record", "INT64")
@@ -81,6 +89,17 @@ class Cleaning:
     def arrow(self) -> pa.Schema:
         """Arrow schema of the clean parts."""
         return pa.schema([pa.field(field.name, staged_arrow(field)) for field in self.staged])
+
+    @property
+    def wanted(self) -> pa.Schema:
+        """The types in which this cleaning takes values as they are, by the names that the data has."""
+        staged = {column.original: column.field for column in self.columns if not column.must_be_null}
+        return pa.schema(
+            [
+                of.with_type(taken_as(staged[of.name])) if of.name in staged else of.remove_metadata()
+                for of in self.declared
+            ]
+        )
 
     @property
     def has_columns(self) -> bool:

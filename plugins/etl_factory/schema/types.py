@@ -237,3 +237,12 @@ def staged_arrow(field: Field) -> pa.DataType:
         "NUMERIC": pa.decimal128(38, 9),
     }
     return scalars.get(field.type, pa.string())
+
+
+def taken_as(field: Field) -> pa.DataType:
+    """Return the Arrow type whose values a cast to the field takes as they are, with every digit."""
+    import pyarrow as pa
+
+    if field.type == "BIGNUMERIC" and not field.is_nested:
+        return pa.decimal256(BIGNUMERIC_DIGITS + BIGNUMERIC_SCALE, BIGNUMERIC_SCALE)
+    return pa.json_() if field.type == "JSON" else staged_arrow(field)

@@ -6,7 +6,7 @@ import io
 import json
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pytest
@@ -259,6 +259,9 @@ def same(found: Any, field: Field, given: Any) -> bool:
         return bool(json.loads(found, parse_float=Decimal) == given)
     if isinstance(given, bool) or isinstance(found, bool):
         return found is given or found == str(given).lower()
+    if isinstance(found, float):
+        digits = len(Decimal(given).as_tuple().digits)
+        return given in (Decimal(repr(found)), Context(prec=digits).create_decimal(found))
     if isinstance(given, int | Decimal):
         return Decimal(str(found)) == given
     return bool(found == given if isinstance(given, str) else json.loads(found, parse_float=Decimal) == given)

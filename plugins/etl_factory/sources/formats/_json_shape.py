@@ -58,6 +58,16 @@ class Shape:
             self.item = self.item or Shape(self.depth)
             self.item.see(items)
 
+    @property
+    def parsed(self) -> pa.DataType | None:
+        """As that of a column's guess."""
+        has_parts = self.has_objects or self.item is not None or self.is_odd
+        return None if has_parts else self.scalars.parsed
+
+    def see_parsed(self, values: pa.Array) -> None:
+        """As that of a column's guess."""
+        self.scalars.see_parsed(values)
+
     def field(self, name: str) -> pa.Field:
         """Return the guess as a field that remembers all that fits; `null` when no value was seen."""
         kinds = self.has_objects + (self.item is not None) + (not self.scalars.is_empty)

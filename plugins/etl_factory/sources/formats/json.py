@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, ClassVar
@@ -14,6 +14,7 @@ import simplejson
 
 from etl_factory.errors import TerminalError
 from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.sources.formats._json_blocks import Lines, blocks, parseable
 from etl_factory.sources.formats._json_records import Record, line_record, printable, record
 from etl_factory.sources.formats._json_shape import Shape
 from etl_factory.sources.formats._json_text import Parser, Window
@@ -22,6 +23,9 @@ from etl_factory.sources.formats.lattice import ColumnGuess
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
 BATCH_CHARACTERS = 32 * 1024 * 1024
+# Bytes that are not halved any further.
+ONE_BY_ONE = 128 * 1024
+Guesses = dict[str, ColumnGuess | Shape]
 
 
 class Json(Format):
@@ -38,12 +42,15 @@ class Json(Format):
 
     def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
         """Guess each key's type from all records; mixed scalars are text, and what has no shape is JSON."""
-        guess = Shape if self.spec.nested == "record" else ColumnGuess
-        guesses: dict[str, ColumnGuess | Shape] = {}
+        guesses: Guesses = {}
         for chunk in self._chunks(stream, limit):
-            for name, values in _columns(chunk).items():
-                guesses.setdefault(name, guess()).see_json(values)
-        return pa.schema([found.field(name) for name, found in guesses.items()])
+            self._see(chunk, guesses)
+        return _guessed(guesses)
+
+    def _see(self, chunk: list[Record], guesses: Guesses) -> None:
+        guess = Shape if self.spec.nested == "record" else ColumnGuess
+        for name, values in _columns(chunk).items():
+            guesses.setdefault(name, guess()).see_json(values)
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records; keys that a record lacks are NULL."""
@@ -51,17 +58,8 @@ class Json(Format):
             yield _batch(chunk)
 
     def _chunks(self, stream: IO[bytes], limit: int | None = None) -> Iterator[list[Record]]:
-        """Cut the records, or the first ones, into chunks of bounded rows and characters."""
-        chunk: list[Record] = []
-        held = 0
         with damaged_file_errors():
-            for found in islice(self.records(self._text(stream)), limit):
-                chunk.append(found)
-                held += len(found.raw)
-                if len(chunk) == BATCH_ROWS or held >= BATCH_CHARACTERS:
-                    yield chunk
-                    chunk, held = [], 0
-        yield chunk
+            yield from _chunked(islice(self.records(self._text(stream)), limit))
 
     def _text(self, stream: IO[bytes]) -> IO[str]:
         """Decode; bytes that are no text stay as surrogates, so that their record, and not the file, is bad."""
@@ -77,9 +75,90 @@ class JsonLines(Json):
 
     def records(self, text: IO[str]) -> Iterator[Record]:
         """Parse line by line."""
-        parser = Parser()
-        found = (line_record(parser, number, line) for number, line in enumerate(text, 1))
-        return (one for one in found if one)
+        return _records_of(text, 1)
+
+    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
+        """Guess as for any JSON; blocks of lines that are of the types guessed so far are parsed as such."""
+        if limit is not None or not is_utf8(self.spec.encoding):
+            return super().infer(stream, limit)
+        guesses: Guesses = {}
+        for found in self._pieces(stream, lambda lines: _seen(lines, guesses)):
+            if isinstance(found, list):
+                self._see(found, guesses)
+        return _guessed(guesses)
+
+    def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
+        """Stream the records; blocks of lines that are of the wanted types come in them."""
+        types = parseable(wanted)
+        if types is None or not is_utf8(self.spec.encoding):
+            yield from self.read(stream)
+            return
+        for found in self._pieces(stream, lambda lines: _parsed(lines, types)):
+            yield _batch(found) if isinstance(found, list) else found
+
+    def _pieces(
+        self, stream: IO[bytes], parse: Callable[[Lines], Batch | None]
+    ) -> Iterator[Batch | list[Record]]:
+        """Parse blocks, halved around the lines where that is not possible, which are parsed one by one."""
+        with damaged_file_errors():
+            for lines in blocks(decompressed(stream, self.spec.compression)):
+                yield from _piece(lines, parse)
+
+
+def _piece(lines: Lines, parse: Callable[[Lines], Batch | None]) -> Iterator[Batch | list[Record]]:
+    found = parse(lines)
+    if found is not None:
+        yield found
+    elif len(lines.text) <= ONE_BY_ONE or len(lines.halves) == 1:
+        text = lines.text.decode(errors="surrogateescape")
+        yield from _chunked(_records_of(io.StringIO(text, newline="\n"), lines.number))
+    else:
+        for half in lines.halves:
+            yield from _piece(half, parse)
+
+
+def _parsed(lines: Lines, types: pa.Schema) -> Batch | None:
+    rows = lines.parsed(types)
+    if rows is None:
+        return None
+    return Batch(rows, pa.array(range(lines.number, lines.number + rows.num_rows), pa.int64()))
+
+
+def _seen(lines: Lines, guesses: Guesses) -> Batch | None:
+    """Parse lines as the guesses say, and narrow these; None where a value is of another type."""
+    types = [pa.field(name, guess.parsed) for name, guess in guesses.items() if guess.parsed is not None]
+    if not types or len(types) < len(guesses):
+        return None
+    numbers = [of.name for of in types if pa.types.is_decimal(of.type)]
+    found = _parsed(lines, pa.schema(types))
+    if found is None or any(map(lines.may_quote, numbers)):
+        return None
+    for name, values in zip(found.rows.schema.names, found.rows.columns, strict=True):
+        guesses[name].see_parsed(values)
+    return found
+
+
+def _records_of(text: IO[str], first: int) -> Iterator[Record]:
+    parser = Parser()
+    found = (line_record(parser, number, line) for number, line in enumerate(text, first))
+    return (one for one in found if one)
+
+
+def _chunked(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Cut records into chunks of bounded rows and characters."""
+    chunk: list[Record] = []
+    held = 0
+    for found in records:
+        chunk.append(found)
+        held += len(found.raw)
+        if len(chunk) == BATCH_ROWS or held >= BATCH_CHARACTERS:
+            yield chunk
+            chunk, held = [], 0
+    yield chunk
+
+
+def _guessed(guesses: Guesses) -> pa.Schema:
+    return pa.schema([guess.field(name) for name, guess in guesses.items()])
 
 
 class JsonObjects(Json):
