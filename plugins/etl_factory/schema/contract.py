@@ -144,13 +144,13 @@ class _Known:
         """Choose what the column is staged as, adding to DDL and notes."""
         if self.is_guess and self.field.is_nested and not self.known.is_nested:
             return replace(self, field=Field(self.field.name, "JSON")).column(ddl, notes)
-        if not self.is_guess or not self.known.is_nested:
+        if not self._may_hold:
             self._check_shape()
         known, table = self.known, self.contract.table
         if known.mode == "REQUIRED":
             ddl.append({"op": "relax", "name": known.name})
             notes.append(f"column {known.name} of {table} is relaxed from REQUIRED to NULLABLE")
-        if self.is_guess and known.is_nested:
+        if self._may_hold:
             return self._nested(ddl, notes)
         if self.field.type == known.type or fits(self.field.type, known.type):
             return self._kept()
@@ -170,6 +170,11 @@ class _Known:
         return Column(
             self.original, kept, "discard_value" if self.contract.types == "discard_value" else "reject_row"
         )
+
+    @property
+    def _may_hold(self) -> bool:
+        """Whether some of the values may have the nested shape that is published; a column of scalars has not."""
+        return self.is_guess and self.known.is_nested and (self.field.is_nested or self.field.type == "JSON")
 
     def _nested(self, ddl: list[dict[str, Any]], notes: list[str]) -> Column:
         """Keep the published shape, and add the new parts of a guessed one where the contract lets columns evolve."""

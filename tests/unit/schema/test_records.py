@@ -218,6 +218,13 @@ def test_a_value_of_another_shape_than_published_is_a_bad_row(line: str) -> None
     assert rows[1][noted[0].column] in (None, [])
 
 
+def test_a_column_of_scalars_is_no_longer_the_nested_one_that_is_published() -> None:
+    with pytest.raises(
+        SchemaError, match=r"'a' is INT64 in the source and STRUCT<.*a nested column cannot change"
+    ):
+        loaded('{"a": 5}\n', published=HELD)
+
+
 def test_a_column_that_is_published_as_json_or_text_stays_so() -> None:
     held = (Field("a", "JSON"), Field("b", "STRING"), Field("c", "INT64"))
     line = '{"a": {"x": 1}, "b": [1, 2], "c": 1}\n{"c": {"y": 1}}\n'

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.types as t
@@ -30,7 +31,7 @@ class Lines:
     number: int
     text: bytes
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many lines they are."""
         return self.text.count(b"\n") + (not self.text.endswith(b"\n"))
@@ -70,7 +71,8 @@ class Lines:
 def _are_objects(text: bytes, count: int) -> bool:
     """Whether each line begins with { and ends with }, so that no object goes over two lines."""
     begun = text.startswith(b"{") + text.count(b"\n{")
-    return begun == count == text.count(b"}\n") + text.count(b"}\r\n") + text.endswith(b"}")
+    ended = text.count(b"}\n") + text.endswith(b"}")
+    return begun == count and ended + (text.count(b"}\r\n") if ended < count else 0) == count
 
 
 def blocks(stream: pa.NativeFile) -> Iterator[Lines]:
