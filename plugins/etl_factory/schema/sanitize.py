@@ -93,12 +93,9 @@ class Cleaning:
     @property
     def wanted(self) -> pa.Schema:
         """The types in which this cleaning takes values as they are, by the names that the data has."""
-        staged = {column.original: column.field for column in self.columns if not column.must_be_null}
+        columns = {column.original: column for column in self.columns}
         return pa.schema(
-            [
-                of.with_type(taken_as(staged[of.name])) if of.name in staged else of.remove_metadata()
-                for of in self.declared
-            ]
+            [of.remove_metadata().with_type(_taken_as(columns.get(of.name), of.type)) for of in self.declared]
         )
 
     @property
@@ -116,6 +113,13 @@ class Cleaning:
         """The same cleaning of those columns alone whose values must be looked at even if their type is right."""
         columns = tuple(column for column in self.columns if column.field.type not in EXACT)
         return replace(self, columns=columns)
+
+
+def _taken_as(column: Column | None, declared: pa.DataType) -> pa.DataType:
+    """Return the type in which a column's values are taken; as JSON, where a filled one makes its row a bad one."""
+    if column and not column.must_be_null:
+        return taken_as(column.field)
+    return pa.json_() if column and not is_untyped(declared) else declared
 
 
 @dataclass(frozen=True)

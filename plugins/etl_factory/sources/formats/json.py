@@ -13,7 +13,9 @@ import pyarrow as pa
 import simplejson
 
 from etl_factory.errors import TerminalError
+from etl_factory.schema.casting import cast_column
 from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.schema.types import Field, scalar_type
 from etl_factory.sources.formats._json_blocks import Lines, blocks, parseable
 from etl_factory.sources.formats._json_records import Record, line_record, printable, record
 from etl_factory.sources.formats._json_shape import Shape
@@ -93,7 +95,7 @@ class JsonLines(Json):
         if types is None or not is_utf8(self.spec.encoding):
             yield from self.read(stream)
             return
-        for found in self._pieces(stream, lambda lines: _parsed(lines, types)):
+        for found in self._pieces(stream, lambda lines: _taken(lines, types, wanted)):
             yield _batch(found) if isinstance(found, list) else found
 
     def _pieces(
@@ -122,6 +124,21 @@ def _parsed(lines: Lines, types: pa.Schema) -> Batch | None:
     if rows is None:
         return None
     return Batch(rows, pa.array(range(lines.number, lines.number + rows.num_rows), pa.int64()))
+
+
+def _taken(lines: Lines, types: pa.Schema, wanted: pa.Schema) -> Batch | None:
+    """Parse lines into the wanted types; None where one does not fit: quarantine shows it as the file spells it."""
+    found = _parsed(lines, types)
+    if found is None:
+        return None
+    arrays = []
+    for of, values in zip(wanted, found.rows.columns, strict=True):
+        if of.type != values.type:
+            values, bad = cast_column(values, values.type, Field(of.name, scalar_type(of.type, of.name)))
+            if bad is not None:
+                return None
+        arrays.append(values)
+    return replace(found, rows=pa.RecordBatch.from_arrays(arrays, names=wanted.names))
 
 
 def _seen(lines: Lines, guesses: Guesses) -> Batch | None:
