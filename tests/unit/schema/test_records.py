@@ -273,7 +273,7 @@ def same(found: Any, field: Field, given: Any) -> bool:
     return bool(found == given if isinstance(given, str) else json.loads(found, parse_float=Decimal) == given)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), values, max_size=3), min_size=1, max_size=4))
 @pytest.mark.parametrize("nested", ["json", "record"])
 def test_every_value_is_exact_or_its_row_is_quarantined(nested: str, records: Rows) -> None:

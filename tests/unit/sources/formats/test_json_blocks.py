@@ -73,7 +73,7 @@ lines = st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key
 objects = lines.map(lambda line: "{" + ", ".join(f'"{key}":{value}' for key, value in line.items()) + "}")
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(objects, min_size=1, max_size=25),
     st.lists(st.sampled_from(ODD), max_size=2),
