@@ -153,6 +153,9 @@ class FakeWarehouse:
         schema = [SimpleNamespace(name=of.name) for of in self.tables[table_id]]
         return SimpleNamespace(schema=schema, num_rows=0, modified=NOON)
 
+    def extend(self, table_id: str, field: Field) -> None:
+        self.statements.append(f"extend {table_id} {field.ddl}")
+
     def drop(self, table_id: str) -> None:
         self.tables.pop(table_id, None)
 

@@ -90,7 +90,7 @@ class Draft:
         staged = self.manifest.extra.get("staged", {})
         fields = (Field.from_json(document) for document in self.manifest.fields)
         return tuple(
-            StagedColumn(f, *staged.get(f.name, (f.name, f.staged_type)))
+            StagedColumn(f, *staged.get(f.name, (f.name, f.staged_type, True)))
             for f in fields
             if not f.name.startswith("_etl_")
         )

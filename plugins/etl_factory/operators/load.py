@@ -128,7 +128,11 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
         self.destination_project_dataset_table = table
         self.source_uris = [part.uri for part in parts]
         self.schema_fields = [field.to_api(staged=True) for field in fields]
-        self.src_fmt_configs = {}
+        # Else an array would load as a RECORD `list` of RECORDs `element`:
+        # https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet#list_logical_type
+        self.src_fmt_configs = (
+            {"enableListInference": True} if any(field.has_lists for field in fields) else {}
+        )
         self.hook = bigquery_hook(self.resource, self.gcp_conn_id)
         configuration: dict[str, Any] = self._use_existing_table()  # type: ignore[no-untyped-call]  # the parent's, not annotated
         return configuration

@@ -14,6 +14,7 @@ from etl_factory.operators.drafting import Draft, metadata_of
 from etl_factory.operators.explaining import explained
 from etl_factory.operators.parameters import parameters
 from etl_factory.operators.seals import demand_sealed
+from etl_factory.schema.types import Field
 from etl_factory.warehouse import sql
 from etl_factory.warehouse.client import Warehouse
 from etl_factory.warehouse.ddl import HISTORY_TYPES
@@ -130,7 +131,7 @@ class Publisher:
     def _apply_ddl(self, held: Table | None) -> None:
         table, metadata = self.resource.table_id, metadata_of(self.resource.spec)
         for operation in self.manifest.ddl:
-            self.warehouse.query(sql.ddl(table, operation, metadata))
+            self._apply(operation, metadata)
         if self.manifest.ddl:
             held = self.warehouse.table(table)
         if held is None:
@@ -143,6 +144,13 @@ class Publisher:
         quarantine = self.resource.target.quarantine_id
         if self.warehouse.table(quarantine) is None:
             self.warehouse.query(sql.create_quarantine(quarantine))
+
+    def _apply(self, operation: dict[str, Any], metadata: Mapping[str, str]) -> None:
+        table = self.resource.table_id
+        if operation["op"] == "extend":
+            self.warehouse.extend(table, Field.from_json(operation["field"]))
+        else:
+            self.warehouse.query(sql.ddl(table, operation, metadata))
 
     def _transact(self, statement: str, values: Mapping[str, Any]) -> None:
         job_id = "_".join(

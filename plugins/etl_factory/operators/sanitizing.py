@@ -123,6 +123,7 @@ class Sanitizer:
             spec.on_unrepresentable,
             columns.on_unrepresentable,
             needed=tuple(spec.needed_columns()),
+            records=isinstance(spec, Files) and getattr(spec.format, "nested", "json") == "record",
         )
 
     def _no_columns(self, declared: pa.Schema) -> str:
@@ -172,7 +173,7 @@ class Sanitizer:
         staged, quarantined = self.staged, self.quarantine.rows
         of = part.source
         where = of.uri if of else part.uri
-        for batch in first_records(self._batches(part), limit):
+        for batch in first_records(self._batches(part, cleaning.wanted), limit):
             done = clean(batch, cleaning, where if self.is_file else None)
             if done.rows.num_rows:
                 writer.write(done.rows)
@@ -189,13 +190,14 @@ class Sanitizer:
         limit = self.manifest.plan.row_limit if self.is_file else None
         return takes(self.manifest.parts, limit, self._batches)
 
-    def _batches(self, part: Part) -> Iterator[Batch]:
+    def _batches(self, part: Part, wanted: pa.Schema | None = None) -> Iterator[Batch]:
         if not self.is_file:
             yield from table_batches(self.landing, part)
             return
         assert isinstance(self.resource.spec, Files)
         with self.landing.open(part) as stream, _naming(part):
-            yield from format_of(self.resource.spec.format).read(stream)
+            reader = format_of(self.resource.spec.format)
+            yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
 
     def _checked(self, done: Manifest, *, has_columns: bool) -> Manifest:
         if done.rows_read != done.rows_staged + done.rows_quarantined:

@@ -13,6 +13,7 @@ import pyarrow.types as t
 from etl_factory.errors import SchemaError
 from etl_factory.schema import documents, parsing
 from etl_factory.schema.parsing import Cast, Parsed, either, where_possible
+from etl_factory.schema.records import cast_records
 from etl_factory.schema.types import (
     BIGNUMERIC_DIGITS,
     BIGNUMERIC_SCALE,
@@ -64,13 +65,16 @@ _PARSERS: dict[str, Callable[[pa.Array], Parsed]] = {
 }
 
 
-def cast_column(array: pa.Array, declared: pa.DataType, field: Field) -> Parsed:
+def cast_column(array: pa.Array, declared: pa.DataType, field: Field, *, drops: bool = False) -> Parsed:
     """Return the staged array and a mask of the values that do not fit (None when all do).
 
     `declared` is the source's type of the column; the array itself may be text that spells it. An array of
     type `arrow.json` holds the values of a JSON file: a string among them is plain text to any other type.
+    Into a nested field only such JSON goes; with `drops`, keys that it does not have are left out of its objects.
     A value that does not fit is NULL in the staged array. Raises SchemaError where no value could fit.
     """
+    if field.is_nested:
+        return _cast_records(array, field, drops=drops)
     array = _storage(array, field)
     kind = kind_of(array.type)
     if kind != "null" and kind not in _ACCEPTED.get(field.type, ()):
@@ -81,6 +85,13 @@ def cast_column(array: pa.Array, declared: pa.DataType, field: Field) -> Parsed:
     values, unfit = _cast(array, declared, field, trusted=is_parsed_json(declared) and kind == "text")
     bad = either(either(bad, unfit), _off_calendar(values))
     return (values if bad is None else pc.if_else(bad, pa.scalar(None, values.type), values)), bad
+
+
+def _cast_records(array: pa.Array, field: Field, *, drops: bool) -> Parsed:
+    array = decoded(array)
+    if not t.is_null(array.type) and not is_json(array.type):
+        raise _no_cast(array, field)
+    return cast_records(array, field, lambda leaf, part: cast_column(leaf, leaf.type, part), drops=drops)
 
 
 def kind_of(type_: pa.DataType) -> str:
@@ -130,7 +141,7 @@ def _cast(array: pa.Array, declared: pa.DataType, field: Field, *, trusted: bool
         spelt = _respelt(array, declared) if field.type == "STRING" and t.is_timestamp(declared) else array
         return _from_text(spelt, field, trusted=trusted)
     if field.type in _BY_TEXT.get(kind_of(array.type), ()):
-        return _from_text(_spelt(array), field, trusted=False)
+        return _from_text(plainly(array), field, trusted=False)
     values, bad = where_possible(array, _arrow_cast(array.type, field))
     return values, either(bad, _clock_lost(array, values, field))
 
@@ -147,8 +158,8 @@ def _from_text(text: pa.Array, field: Field, *, trusted: bool) -> Parsed:
     return parse(text) if parse else (text.cast(staged_arrow(field)), None)
 
 
-def _spelt(array: pa.Array) -> pa.Array:
-    """Spell numbers; Arrow writes small and round decimals with an exponent."""
+def plainly(array: pa.Array) -> pa.Array:
+    """Spell numbers plainly; Arrow writes small and round decimals with an exponent."""
     text = array.cast(pa.string())
     if not t.is_decimal(array.type) or not pc.any(pc.match_substring(text, "E")).as_py():
         return text
@@ -193,7 +204,7 @@ def _clock_lost(before: pa.Array, after: pa.Array, field: Field) -> pa.Array | N
 
 def _no_cast(array: pa.Array, field: Field) -> SchemaError:
     return SchemaError(
-        f"column {field.name!r} holds {array.type} values, which cannot become {field.type}: correct columns.types,"
+        f"column {field.name!r} holds {array.type} values, which cannot become {field.ddl}: correct columns.types,"
         " or give the column another name with columns.rename"
     )
 

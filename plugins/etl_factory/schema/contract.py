@@ -44,13 +44,15 @@ class Column:
     """One incoming column: its final field and what happens to values that are not of it.
 
     `must_be_null`: why this column is not staged, and a row that fills it is quarantined (FORBIDDEN or
-    UNTYPED); empty for a column that is staged.
+    UNTYPED); empty for a column that is staged. `drops_new_parts`: keys of its objects that `field` does not have
+    are left out; otherwise a row that fills one is quarantined.
     """
 
     original: str
     field: Field
     on_misfit: OnMisfit = "reject_row"
     must_be_null: str = ""
+    drops_new_parts: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,11 +142,16 @@ class _Known:
 
     def column(self, ddl: list[dict[str, Any]], notes: list[str]) -> Column:
         """Choose what the column is staged as, adding to DDL and notes."""
-        self._check_shape()
+        if self.is_guess and self.field.is_nested and not self.known.is_nested:
+            return replace(self, field=Field(self.field.name, "JSON")).column(ddl, notes)
+        if not self._may_hold:
+            self._check_shape()
         known, table = self.known, self.contract.table
         if known.mode == "REQUIRED":
             ddl.append({"op": "relax", "name": known.name})
             notes.append(f"column {known.name} of {table} is relaxed from REQUIRED to NULLABLE")
+        if self._may_hold:
+            return self._nested(ddl, notes)
         if self.field.type == known.type or fits(self.field.type, known.type):
             return self._kept()
         if self.contract.types == "evolve" and widens(known.type, self.field.type):
@@ -163,6 +170,21 @@ class _Known:
         return Column(
             self.original, kept, "discard_value" if self.contract.types == "discard_value" else "reject_row"
         )
+
+    @property
+    def _may_hold(self) -> bool:
+        """Whether some of the values may have the nested shape that is published; a column of scalars has not."""
+        return self.is_guess and self.known.is_nested and (self.field.is_nested or self.field.type == "JSON")
+
+    def _nested(self, ddl: list[dict[str, Any]], notes: list[str]) -> Column:
+        """Keep the published shape, and add the new parts of a guessed one where the contract lets columns evolve."""
+        grown = _Grown(self.original, self.contract, notes)
+        field = grown.field(self.field, self.known, self.known.name)
+        if grown.has_new:
+            ddl.append({"op": "extend", "field": field.to_json()})
+        kept = self._kept()
+        drops = self.contract.columns == "discard_value"
+        return replace(kept, field=replace(kept.field, fields=field.fields), drops_new_parts=drops)
 
     def _check_shape(self) -> None:
         """Refuse nested columns that differ: BigQuery assigns a STRUCT's fields by position, whatever their names."""
@@ -188,6 +210,48 @@ class _Known:
             f"{differ}, which BigQuery cannot widen: give the column another name with columns.rename, cast it with"
             " columns.types, or publish into a new table with target_table"
         )
+
+
+class _Grown:
+    """Holds a nested guess against the published shape; `has_new` tells whether that has to grow."""
+
+    def __init__(self, original: str, contract: Contract, notes: list[str]) -> None:
+        self.original, self.contract, self.notes = original, contract, notes
+        self.has_new = False
+
+    def field(self, guess: Field, known: Field, path: str) -> Field:
+        """Return the published field with the new parts of the guess at the end of each RECORD."""
+        if (guess.type, guess.mode == "REPEATED") != (known.type, known.mode == "REPEATED"):
+            if known.is_nested or not fits(guess.type, known.type):
+                self.notes.append(
+                    f"{path} looks like {guess.ddl}: values that are not {known.ddl} are quarantined"
+                )
+            return known
+        held = {part.name.lower(): part for part in known.fields}
+        new = [part for part in guess.fields if part.name.lower() not in held]
+        same = {part.name.lower(): part for part in guess.fields if part.name.lower() in held}
+        kept = [
+            self.field(same[name], part, f"{path}.{part.name}") if name in same else part
+            for name, part in held.items()
+        ]
+        return replace(known, fields=(*kept, *(part for part in new if self._takes(part, path))))
+
+    def _takes(self, part: Field, path: str) -> bool:
+        """Tell whether a new part is added, saying what becomes of it."""
+        name, columns = f"{path}.{part.name}", self.contract.columns
+        if columns == "freeze":
+            raise SchemaError(
+                f"{name} ({part.ddl}), in column {self.original!r}, is new, and schema_contract.columns is freeze for"
+                f" {self.contract.table}: add it there, or set columns: evolve"
+            )
+        becomes = {
+            "evolve": f"added to {self.contract.table}",
+            "discard_row": "rows that fill it are quarantined",
+            "discard_value": "its values are discarded, as schema_contract.columns says",
+        }
+        self.notes.append(f"{name} ({part.ddl}) is new: {becomes[columns]}")
+        self.has_new |= columns == "evolve"
+        return columns == "evolve"
 
 
 def _shape(field: Field) -> tuple[Any, ...]:
@@ -225,9 +289,9 @@ def leave_out(untyped: Mapping[str, str], decision: Decision, table: str) -> Dec
 def check_keys(keys: tuple[str, ...], columns: tuple[Column, ...], table: str) -> None:
     """Raise SchemaError unless every key column is staged and of a type that BigQuery can compare."""
     for key in keys:
-        type_ = _needed(f"primary_key {key!r} of {table}", key, columns).type
-        if type_ not in KEY_TYPES:
-            raise SchemaError(f"primary_key {key!r} of {table} is {type_}, which BigQuery cannot compare")
+        field = _needed(f"primary_key {key!r} of {table}", key, columns)
+        if field.is_nested or field.type not in KEY_TYPES:
+            raise SchemaError(f"primary_key {key!r} of {table} is {field.ddl}, which BigQuery cannot compare")
 
 
 def shaped(

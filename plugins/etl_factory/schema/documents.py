@@ -17,6 +17,10 @@ from etl_factory.schema.parsing import Parsed, halves, joined
 # Numbers of 16 and more digits or with an exponent, constants that are no JSON, halves of letters.
 _RISKY = r"(^|[\[:,\s])-?([\d.]{16}|[\d.]+[eE])|NaN|Infinity|\\u[dD][89a-fA-F]"
 
+_ENCODER = simplejson.JSONEncoder(
+    use_decimal=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False
+)
+
 
 def spell(array: pa.Array) -> Parsed:
     """Spell nested values; one that Python cannot hold, such as a date of the year 10000, is a misfit."""
@@ -26,6 +30,17 @@ def spell(array: pa.Array) -> Parsed:
         if len(array) == 1:
             return pa.nulls(1, pa.string()), pa.array([True])
     return joined([spell(part) for part in halves(array)])
+
+
+def spell_json(value: Any) -> str | None:
+    """Write what a JSON parser read as JSON; numbers plainly, so that 1e3 and 1000 are one number."""
+    if isinstance(value, str):
+        return json.encoder.encode_basestring(value)
+    if isinstance(value, Decimal):
+        return format(value, "f") if -40 < value.adjusted() < 40 else str(value)
+    if isinstance(value, dict | list):
+        return _ENCODER.encode(value)
+    return None if value is None else str(value).lower()
 
 
 def checked(text: pa.Array, *, trusted: bool) -> Parsed:

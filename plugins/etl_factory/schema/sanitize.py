@@ -15,8 +15,17 @@ from etl_factory.errors import SchemaError
 from etl_factory.schema.casting import cast_column, decoded
 from etl_factory.schema.contract import Column, Contract, Decision, decide, leave_out
 from etl_factory.schema.naming import column_name, name_columns
+from etl_factory.schema.records import record_field
 from etl_factory.schema.rows import Batch, Reject, bounded
-from etl_factory.schema.types import Field, field_of, is_text, is_untyped, may_be_unfit, staged_arrow
+from etl_factory.schema.types import (
+    Field,
+    field_of,
+    is_text,
+    is_untyped,
+    may_be_unfit,
+    staged_arrow,
+    taken_as,
+)
 
 SOURCE_URI = Field("_etl_source_uri", "STRING")
 RECORD = Field("_etl_record", "INT64")
@@ -33,7 +42,7 @@ Unrepresentable = Literal["quarantine", "null", "text"]
 class Wanted:
     """What config says of columns; keys are the source's own names. `unfit` says it for all, `unfit_in` for some.
 
-    `needed` are the columns that tell rows apart, or in time.
+    `needed` are the columns that tell rows apart, or in time. `records`: nested values become RECORDs and lists.
     """
 
     include: Collection[str] = ()
@@ -43,6 +52,7 @@ class Wanted:
     unfit: Unrepresentable = "quarantine"
     unfit_in: Mapping[str, Unrepresentable] = field(default_factory=dict)
     needed: Collection[str] = ()
+    records: bool = False
 
     def policy(self, original: str) -> Unrepresentable:
         """Return what becomes of a column's values that cannot be held; keys and cursors are never anything else."""
@@ -81,6 +91,14 @@ class Cleaning:
         return pa.schema([pa.field(field.name, staged_arrow(field)) for field in self.staged])
 
     @property
+    def wanted(self) -> pa.Schema:
+        """The types in which this cleaning takes values as they are, by the names that the data has."""
+        columns = {column.original: column for column in self.columns}
+        return pa.schema(
+            [of.remove_metadata().with_type(_taken_as(columns.get(of.name), of.type)) for of in self.declared]
+        )
+
+    @property
     def has_columns(self) -> bool:
         """Whether any column of the data is staged."""
         return any(not column.must_be_null for column in self.columns)
@@ -95,6 +113,13 @@ class Cleaning:
         """The same cleaning of those columns alone whose values must be looked at even if their type is right."""
         columns = tuple(column for column in self.columns if column.field.type not in EXACT)
         return replace(self, columns=columns)
+
+
+def _taken_as(column: Column | None, declared: pa.DataType) -> pa.DataType:
+    """Return the type in which a column's values are taken; as JSON, where a filled one makes its row a bad one."""
+    if column and not column.must_be_null:
+        return taken_as(column.field)
+    return pa.json_() if column and not is_untyped(declared) else declared
 
 
 @dataclass(frozen=True)
@@ -119,7 +144,7 @@ def plan_cleaning(
     incoming = {
         original: Field(names[original], types[original])
         if original in types
-        else _incoming(declared.field(original), names[original], published or ())
+        else _incoming(declared.field(original), names[original], published or (), records=wanted.records)
         for original in originals
     }
     typed = {original: field for original, field in incoming.items() if field}
@@ -130,26 +155,24 @@ def plan_cleaning(
     return Cleaning(decision.columns, declared, is_file), decision
 
 
-def _incoming(arrow: pa.Field, name: str, published: tuple[Field, ...]) -> Field | None:
+def _incoming(arrow: pa.Field, name: str, published: tuple[Field, ...], *, records: bool) -> Field | None:
     """Return a column's own field; a column of NULLs says nothing, so it takes the published type or has none."""
     known = {held.name.lower(): held for held in published}.get(name.lower())
     if not is_untyped(arrow.type):
-        return field_of(arrow, name)
+        return record_field(arrow, name) if records else field_of(arrow, name)
     if known is None:
         return None
-    return Field(name, known.type) if _is_scalar(known) else field_of(arrow, name)
+    if known.is_nested:
+        return replace(known, name=name) if records else field_of(arrow, name)
+    return Field(name, known.type)
 
 
 def plan_bare(published: tuple[Field, ...] | None, contract: Contract) -> tuple[Cleaning, Decision]:
     """Plan for files that name no column, as empty files and `{}` records: every published column is NULL."""
-    scalars = (field for field in published or () if _is_scalar(field))
+    scalars = (field for field in published or () if not field.is_nested)
     incoming = {field.name: Field(field.name, field.type) for field in scalars}
     decision = decide(incoming, published, contract, is_text=False)
     return Cleaning(decision.columns, pa.schema([]), is_file=True), decision
-
-
-def _is_scalar(field: Field) -> bool:
-    return field.mode != "REPEATED" and field.type != "RECORD"
 
 
 def choose(names: list[str], wanted: Wanted) -> tuple[str, ...]:
@@ -208,7 +231,8 @@ def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[p
     if column.must_be_null:
         filled = pc.is_valid(decoded(array))
         return array, filled if pc.any(filled).as_py() else None
-    return cast_column(array, cleaning.declared.field(column.original).type, column.field)
+    declared = cleaning.declared.field(column.original).type
+    return cast_column(array, declared, column.field, drops=column.drops_new_parts)
 
 
 def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]]) -> Cleaned:
@@ -232,7 +256,7 @@ def _reject(batch: Batch, index: int, column: Column) -> Reject:
         name: _shown(array, index)
         for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True)
     }
-    reason = column.must_be_null or f"not a {column.field.type} that BigQuery can hold exactly"
+    reason = column.must_be_null or f"not a {column.field.ddl} that BigQuery can hold exactly"
     return Reject(
         record=batch.records[index].as_py(),
         line=None,

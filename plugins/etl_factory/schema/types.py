@@ -10,7 +10,7 @@ Limits: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from etl_factory.errors import SchemaError
@@ -83,12 +83,34 @@ class Field:
         return "STRING" if self.type in ("JSON", "BIGNUMERIC", "GEOGRAPHY", "INTERVAL") else self.type
 
     @property
+    def is_nested(self) -> bool:
+        """Whether its values have parts: a RECORD, or a list of anything."""
+        return self.type == "RECORD" or self.mode == "REPEATED"
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether its values are lists, or have any in them."""
+        return self.mode == "REPEATED" or any(part.has_lists for part in self.fields)
+
+    @property
     def ddl(self) -> str:
         """Type as written in DDL, e.g. `ARRAY<STRUCT<a INT64>>`."""
         inner = self.type
         if self.type == "RECORD":
             inner = f"STRUCT<{', '.join(f'`{field.name}` {field.ddl}' for field in self.fields)}>"
         return f"ARRAY<{inner}>" if self.mode == "REPEATED" else inner
+
+
+def extended(resource: Mapping[str, Any], field: Field) -> dict[str, Any]:
+    """Return a `TableFieldSchema` with the parts of a field that it lacks added; all else stays as it is."""
+    parts = {part.name.lower(): part for part in field.fields}
+    held = [
+        extended(part, parts[part["name"].lower()]) if part["name"].lower() in parts else part
+        for part in resource.get("fields") or ()
+    ]
+    known = {part["name"].lower() for part in held}
+    new = [part.to_api() for name, part in parts.items() if name not in known]
+    return {**resource, "fields": [*held, *new]} if held or new else dict(resource)
 
 
 def field_of(arrow: pa.Field, name: str) -> Field:
@@ -199,6 +221,10 @@ def staged_arrow(field: Field) -> pa.DataType:
     """Return the Arrow type that a field's staged Parquet column has."""
     import pyarrow as pa
 
+    if field.mode == "REPEATED":
+        return pa.list_(pa.field("element", staged_arrow(replace(field, mode="NULLABLE"))))
+    if field.type == "RECORD":
+        return pa.struct([pa.field(part.name, staged_arrow(part)) for part in field.fields])
     scalars: dict[str, pa.DataType] = {
         "INT64": pa.int64(),
         "FLOAT64": pa.float64(),
@@ -211,3 +237,12 @@ def staged_arrow(field: Field) -> pa.DataType:
         "NUMERIC": pa.decimal128(38, 9),
     }
     return scalars.get(field.type, pa.string())
+
+
+def taken_as(field: Field) -> pa.DataType:
+    """Return the Arrow type whose values a cast to the field takes as they are, with every digit."""
+    import pyarrow as pa
+
+    if field.type == "BIGNUMERIC" and not field.is_nested:
+        return pa.decimal256(BIGNUMERIC_DIGITS + BIGNUMERIC_SCALE, BIGNUMERIC_SCALE)
+    return pa.json_() if field.type == "JSON" else staged_arrow(field)

@@ -49,14 +49,20 @@ class CsvFormat(Compressed):
         return self
 
 
-class JsonLinesFormat(Compressed):
+class JsonText(Compressed):
+    """JSON; `nested` says whether objects and lists in a record become RECORD and REPEATED columns, or JSON."""
+
+    nested: Literal["json", "record"] = "json"
+
+
+class JsonLinesFormat(JsonText):
     """One JSON object per line."""
 
     type: Literal["jsonl"]
 
 
-class JsonFormat(Compressed):
-    """One JSON array of objects per file."""
+class JsonFormat(JsonText):
+    """JSON objects, in one array or one after the other."""
 
     type: Literal["json"]
 

@@ -16,7 +16,7 @@ from etl_factory.errors import (
     TerminalError,
     TransientError,
 )
-from etl_factory.schema.types import Field
+from etl_factory.schema.types import Field, extended
 from etl_factory.warehouse.parameters import parameter
 from etl_factory.warehouse.patience import asked_anew, repeated, repeated_job
 from etl_factory.warehouse.quoting import identifier
@@ -162,6 +162,22 @@ class Warehouse:
         table.expires = datetime.now(UTC) + timedelta(days=STAGING_DAYS)
         with bigquery_errors():
             self.client.create_table(table, exists_ok=True, retry=repeated())
+
+    def extend(self, table_id: str, field: Field) -> None:
+        """Add the parts that a nested column lacks, each to the end of its RECORD; no DDL can.
+
+        https://cloud.google.com/bigquery/docs/managing-table-schemas#add_a_nested_column_to_a_record_column
+        Raises TransientError when somebody else changes the table meanwhile.
+        """
+        from google.cloud.bigquery import SchemaField
+
+        with bigquery_errors():
+            table = self.client.get_table(table_id, retry=repeated())
+            held = [column.to_api_repr() for column in table.schema]
+            longer = [extended(column, field) if column["name"] == field.name else column for column in held]
+            if longer != held:
+                table.schema = [SchemaField.from_api_repr(column) for column in longer]
+                self.client.update_table(table, ["schema"], retry=repeated())
 
     def drop(self, table_id: str) -> None:
         """Delete a table; one that is gone already is fine."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from etl_factory.warehouse.ddl import IS_CURRENT
+from etl_factory.warehouse.nested import published, scalar
 from etl_factory.warehouse.publication import Publication, StagedColumn
 from etl_factory.warehouse.quoting import identifier, text
 
@@ -66,13 +67,12 @@ def _comparable(alias: str, column: StagedColumn) -> str:
 def staged_expression(column: StagedColumn) -> str:
     """Return the expression that turns a staged column (of `s`) into the published one."""
     name, to = f"s.{identifier(column.name)}", column.field.type
+    if column.is_parquet and column.field.is_nested:
+        return published(column.field, name)
     if to == column.type:
         return name
-    if to == "JSON":
-        return f"PARSE_JSON({name}, wide_number_mode=>'exact')"
-    if to == "GEOGRAPHY":
-        return f"ST_GEOGFROM({name})"
-    return f"TO_JSON_STRING({name})" if column.type in ("JSON", "RECORD") else f"CAST({name} AS {to})"
+    is_document = to not in ("JSON", "GEOGRAPHY") and column.type in ("JSON", "RECORD")
+    return f"TO_JSON_STRING({name})" if is_document else scalar(to, name)
 
 
 def same_keys(to: Publication, one: str, other: str) -> str:

@@ -13,11 +13,15 @@ Deletes = Literal["ignore", "mark", "remove"]
 
 @dataclass(frozen=True)
 class StagedColumn:
-    """A published field, and the staging column (name and type) that its values come from."""
+    """A published field, and the staging column (name and type) that its values come from.
+
+    `is_parquet`: it was loaded from Parquet, so that JSON and BIGNUMERIC inside a nested value are text.
+    """
 
     field: Field
     name: str
     type: str
+    is_parquet: bool = False
 
 
 @dataclass(frozen=True)

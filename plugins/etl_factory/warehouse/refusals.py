@@ -48,7 +48,7 @@ def classify(error: Any) -> EtlFactoryError:
     """
     text = str(error.message or error)
     reasons = {item.get("reason") for item in error.errors or () if isinstance(item, Mapping)}
-    if any(word in text.lower() for word in _CONFLICTS):
+    if error.code == 412 or any(word in text.lower() for word in _CONFLICTS):
         return TransientError(
             f"BigQuery: another publish of this table won, this one will be retried: {text}"
         )

@@ -111,6 +111,15 @@ def test_the_job_loads_exactly_the_listed_objects(run: Any, resource: Resource) 
     }  # fmt: skip
 
 
+def test_arrays_are_loaded_as_arrays(run: Any, resource: Resource) -> None:
+    fields = (Field("a", "RECORD", fields=(Field("l", "BIGNUMERIC", "REPEATED"),)),)
+    [(_, job)], _ = run(sanitized(resource, fields=tuple(field.to_json() for field in fields)))
+
+    assert job["load"]["parquetOptions"] == {"enableListInference": True}
+    (column,) = job["load"]["schema"]["fields"]
+    assert column["fields"] == [{"name": "l", "type": "STRING", "mode": "REPEATED"}]
+
+
 def test_a_retry_finds_the_job_of_the_first_try(run: Any, resource: Resource) -> None:
     [(first, _)], _ = run(sanitized(resource))
     [(again, _)], _ = run(sanitized(resource), try_number=2)

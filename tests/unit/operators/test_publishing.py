@@ -591,6 +591,16 @@ def test_a_table_gets_the_columns_that_config_asks_for(write: Write, spec: str, 
     assert all(f"`{name}` " in created for name in own)
 
 
+def test_a_record_grows_after_the_checks_and_before_the_transaction(orders: Resource) -> None:
+    field = Field("a", "RECORD", fields=(Field("x", "INT64"), Field("y", "DATE")))
+    made, fake = ready(orders, staged(orders, ddl=({"op": "extend", "field": field.to_json()},)))
+    made.run()
+    at = fake.statements.index(f"extend {TABLE} {field.ddl}")
+    assert any("ASSERT" in statement for statement in fake.statements[:at])
+    assert [s for s in fake.statements[:at] if s.startswith("BEGIN TRANSACTION")] == []
+    assert any(s.startswith("BEGIN TRANSACTION") for s in fake.statements[at:])
+
+
 HISTORY = {"_etl_snapshot_at": "snapshots", "_etl_valid_from _etl_valid_to _etl_is_current": "scd2"}
 LOST = [(CATALOG.format(kind), columns) for kind in ("none", "snapshots", "scd2") for columns in HISTORY
         if HISTORY[columns] != kind] + [(ORDERS, "_etl_snapshot_at")]  # fmt: skip

@@ -40,6 +40,9 @@ COMPRESSIONS = Rule(
     {"SNAPPY", "GZIP", "LZO", "LZ4_RAW", "ZSTD", "UNCOMPRESSED"},
     DOCS + "loading-data-cloud-storage-parquet#compression_types",
 )
+# An array is a LIST of `element`, loaded as such only where a load asks for it; a RECORD is a group.
+LISTS = Rule(("list", "element"), DOCS + "loading-data-cloud-storage-parquet#list_logical_type")
+RECORD_LEVELS = Rule(15, DOCS + "nested-repeated#limitations")
 JSON_FROM_PARQUET = Rule(False, DOCS + "json-data#limitations")
 COLUMNS_PER_TABLE = Rule(10_000, "https://cloud.google.com/bigquery/quotas#standard_tables")
 

@@ -18,6 +18,7 @@ from etl_factory.operators.quarantine import QUARANTINE
 from etl_factory.schema import casting
 from etl_factory.schema.contract import CLUSTERS, PARTITIONS, Contract, decide, shaped, widens
 from etl_factory.schema.naming import column_name
+from etl_factory.schema.records import DEEPEST
 from etl_factory.schema.sanitize import RECORD, SOURCE_URI, Cleaning, Wanted, plan_cleaning
 from etl_factory.schema.types import KEY_TYPES, Field, decimal_type, staged_arrow
 from etl_factory.warehouse.ddl import HISTORY_TYPES, MARK_TYPES, METADATA_TYPES, ddl
@@ -104,6 +105,23 @@ def test_every_staged_part(is_file: bool) -> None:
         if fields[name] not in (SOURCE_URI, RECORD):
             assert_legal(name)
     assert len(found) < rules.COLUMNS_PER_TABLE.value
+
+
+def test_the_staged_parts_of_nested_columns() -> None:
+    parts = tuple(Field(f"x{i}", type_) for i, type_ in enumerate(sorted(rules.TYPES.value)))
+    field = Field("a", "RECORD", "REPEATED", (*parts, Field("l", "INT64", "REPEATED")))
+    written = PartWriter(landing := FakeLanding(), "gs://b/p", pa.schema([("a", staged_arrow(field))]))
+    with written as writer:
+        writer.write(pa.RecordBatch.from_pylist([{"a": []}], schema=pa.schema([("a", staged_arrow(field))])))
+    schema = pq.ParquetFile(io.BytesIO(landing.objects[written.parts[0].uri])).schema
+    found = {schema.column(i).path: schema.column(i) for i in range(len(schema))}
+    a_list = ".".join(("a", *rules.LISTS.value))
+    assert list(found) == [f"{a_list}.{part.name}" for part in parts] + [f"{a_list}.l.list.element"]
+    for part in parts:
+        leaf, wanted = found[f"{a_list}.{part.name}"], rules.PARQUET[part.staged_type]
+        assert leaf.physical_type == wanted.physical
+        assert re.fullmatch(wanted.logical, str(leaf.logical_type))
+    assert rules.RECORD_LEVELS.value == DEEPEST
 
 
 def test_quarantined_rows() -> None:

@@ -18,4 +18,4 @@ def format_of(spec: CsvFormat | JsonLinesFormat | JsonFormat | ParquetFormat) ->
         return csv.Csv(spec)
     if isinstance(spec, JsonLinesFormat):
         return json.JsonLines(spec)
-    return json.JsonArray(spec) if isinstance(spec, JsonFormat) else parquet.Parquet(spec)
+    return json.JsonObjects(spec) if isinstance(spec, JsonFormat) else parquet.Parquet(spec)

@@ -50,6 +50,12 @@ class Window:
     def __init__(self, text: IO[str]) -> None:
         self.text, self.parser = text, Parser()
         self.held, self.at = "", 0
+        self._lines = 1
+
+    @property
+    def line(self) -> int:
+        """The line on which the next character stands, from 1."""
+        return self._lines + self.held.count("\n", 0, self.at)
 
     def peek(self) -> str:
         """Return the next character that is no blank, and the empty string at the end."""
@@ -80,5 +86,6 @@ class Window:
     def _more(self) -> bool:
         fresh = self.text.read(max(STRETCH, len(self.held) - self.at))
         if fresh:
+            self._lines = self.line
             self.held, self.at = self.held[self.at :] + fresh, 0
         return bool(fresh)

@@ -31,6 +31,10 @@ class Format(ABC):
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records: every one is a row of a batch or a reject; spelt values stay as they are spelt."""
 
+    def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
+        """Stream the records as `read` does; values may come in the type that is wanted of them, where it is theirs."""
+        return self.read(stream)
+
 
 BATCH_ROWS = 20_000
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}

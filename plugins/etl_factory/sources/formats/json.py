@@ -1,13 +1,11 @@
-"""JSON Lines and JSON arrays: numbers keep every digit, nested values stay JSON."""
+"""JSON Lines, and JSON objects in an array or one after the other: numbers keep every digit."""
 
 from __future__ import annotations
 
 import io
-import json
 from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, ClassVar
 
@@ -15,34 +13,27 @@ import pyarrow as pa
 import simplejson
 
 from etl_factory.errors import TerminalError
+from etl_factory.schema.casting import cast_column
 from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.schema.types import Field, scalar_type
+from etl_factory.sources.formats._json_blocks import Lines, blocks, parseable
+from etl_factory.sources.formats._json_records import Record, line_record, printable, record
+from etl_factory.sources.formats._json_shape import Shape
 from etl_factory.sources.formats._json_text import Parser, Window
 from etl_factory.sources.formats.base import BATCH_ROWS, Format, damaged_file_errors, decompressed, is_utf8
 from etl_factory.sources.formats.lattice import ColumnGuess
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
 BATCH_CHARACTERS = 32 * 1024 * 1024
-_KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-_ENCODER = simplejson.JSONEncoder(
-    use_decimal=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False
-)
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record of a file: an object's values as JSON text, or what stands in its place and why it is none."""
-
-    number: int
-    value: dict[str, str | None] | None
-    raw: str
-    reason: str = ""
+# Bytes that are not halved any further.
+ONE_BY_ONE = 128 * 1024
+Guesses = dict[str, ColumnGuess | Shape]
 
 
 class Json(Format):
     """What both JSON formats share: records become columns of JSON values (type `arrow.json`)."""
 
     is_text: ClassVar[bool] = True
-    has_lines: ClassVar[bool]
 
     def __init__(self, spec: JsonLinesFormat | JsonFormat) -> None:
         self.spec = spec
@@ -52,38 +43,25 @@ class Json(Format):
         """Yield every record of the file."""
 
     def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
-        """Guess each key's type from all records; where any value is nested all are JSON, mixed scalars are text."""
-        guesses: dict[str, ColumnGuess] = {}
+        """Guess each key's type from all records; mixed scalars are text, and what has no shape is JSON."""
+        guesses: Guesses = {}
         for chunk in self._chunks(stream, limit):
-            for name, values in _columns(chunk).items():
-                guesses.setdefault(name, ColumnGuess()).see_json(values)
-        return pa.schema([guess.field(name) for name, guess in guesses.items()])
+            self._see(chunk, guesses)
+        return _guessed(guesses)
+
+    def _see(self, chunk: list[Record], guesses: Guesses) -> None:
+        guess = Shape if self.spec.nested == "record" else ColumnGuess
+        for name, values in _columns(chunk).items():
+            guesses.setdefault(name, guess()).see_json(values)
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records; keys that a record lacks are NULL."""
         for chunk in self._chunks(stream):
-            good = [record for record in chunk if record.value is not None]
-            columns = {n: pa.ExtensionArray.from_storage(pa.json_(), v) for n, v in _columns(chunk).items()}
-            rows = pa.RecordBatch.from_pydict(columns) if columns else _rows_without_columns(len(good))
-            rejects = tuple(self._reject(record) for record in chunk if record.value is None)
-            yield Batch(rows, pa.array([record.number for record in good], pa.int64()), rejects)
-
-    def _reject(self, record: Record) -> Reject:
-        line = record.number if self.has_lines else None
-        return Reject(record.number, line, "", "", record.reason, bounded(_printable(record.raw)))
+            yield _batch(chunk)
 
     def _chunks(self, stream: IO[bytes], limit: int | None = None) -> Iterator[list[Record]]:
-        """Cut the records, or the first ones, into chunks of bounded rows and characters."""
-        chunk: list[Record] = []
-        held = 0
         with damaged_file_errors():
-            for record in islice(self.records(self._text(stream)), limit):
-                chunk.append(record)
-                held += len(record.raw)
-                if len(chunk) == BATCH_ROWS or held >= BATCH_CHARACTERS:
-                    yield chunk
-                    chunk, held = [], 0
-        yield chunk
+            yield from _chunked(islice(self.records(self._text(stream)), limit))
 
     def _text(self, stream: IO[bytes]) -> IO[str]:
         """Decode; bytes that are no text stay as surrogates, so that their record, and not the file, is bad."""
@@ -97,119 +75,182 @@ class Json(Format):
 class JsonLines(Json):
     """One JSON object per line; a line that is none is a reject, numbered by its line, and a blank one nothing."""
 
-    has_lines: ClassVar[bool] = True
-
     def records(self, text: IO[str]) -> Iterator[Record]:
         """Parse line by line."""
-        parser = Parser()
-        for number, line in enumerate(text, 1):
-            raw = line.strip(" \t\r\n")
-            if raw:
-                yield _line(parser, number, raw)
+        return _records_of(text, 1)
+
+    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
+        """Guess as for any JSON; blocks of lines that are of the types guessed so far are parsed as such."""
+        if limit is not None or not is_utf8(self.spec.encoding):
+            return super().infer(stream, limit)
+        guesses: Guesses = {}
+        for found in self._pieces(stream, lambda lines: _seen(lines, guesses)):
+            if isinstance(found, list):
+                self._see(found, guesses)
+        return _guessed(guesses)
+
+    def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
+        """Stream the records; blocks of lines that are of the wanted types come in them."""
+        types = parseable(wanted)
+        if types is None or not is_utf8(self.spec.encoding):
+            yield from self.read(stream)
+            return
+        for found in self._pieces(stream, lambda lines: _taken(lines, types, wanted)):
+            yield _batch(found) if isinstance(found, list) else found
+
+    def _pieces(
+        self, stream: IO[bytes], parse: Callable[[Lines], Batch | None]
+    ) -> Iterator[Batch | list[Record]]:
+        """Parse blocks, halved around the lines where that is not possible, which are parsed one by one."""
+        with damaged_file_errors():
+            for lines in blocks(decompressed(stream, self.spec.compression)):
+                yield from _piece(lines, parse)
 
 
-def _line(parser: Parser, number: int, raw: str) -> Record:
-    try:
-        value, end = parser.parse(raw, 0)
-    except RecursionError:
-        return Record(number, None, raw, "nested too deeply")
-    except simplejson.JSONDecodeError as error:
-        return Record(number, None, raw, f"not JSON: {error.msg} at character {error.pos + 1}")
-    return (
-        _record(number, value, raw, parser)
-        if end == len(raw)
-        else Record(number, None, raw, "text after the object")
-    )
+def _piece(lines: Lines, parse: Callable[[Lines], Batch | None]) -> Iterator[Batch | list[Record]]:
+    found = parse(lines)
+    if found is not None:
+        yield found
+    elif len(lines.text) <= ONE_BY_ONE or len(lines.halves) == 1:
+        text = lines.text.decode(errors="surrogateescape")
+        yield from _chunked(_records_of(io.StringIO(text, newline="\n"), lines.number))
+    else:
+        for half in lines.halves:
+            yield from _piece(half, parse)
 
 
-class JsonArray(Json):
-    """One JSON array of objects, streamed; text that is no such array ends the run, as nothing after it is sure."""
+def _parsed(lines: Lines, types: pa.Schema) -> Batch | None:
+    rows = lines.parsed(types)
+    if rows is None:
+        return None
+    return Batch(rows, pa.array(range(lines.number, lines.number + rows.num_rows), pa.int64()))
 
-    has_lines: ClassVar[bool] = False
+
+def _taken(lines: Lines, types: pa.Schema, wanted: pa.Schema) -> Batch | None:
+    """Parse lines into the wanted types; None where one does not fit: quarantine shows it as the file spells it."""
+    found = _parsed(lines, types)
+    if found is None:
+        return None
+    arrays = []
+    for of, values in zip(wanted, found.rows.columns, strict=True):
+        if of.type != values.type:
+            values, bad = cast_column(values, values.type, Field(of.name, scalar_type(of.type, of.name)))
+            if bad is not None:
+                return None
+        arrays.append(values)
+    return replace(found, rows=pa.RecordBatch.from_arrays(arrays, names=wanted.names))
+
+
+def _seen(lines: Lines, guesses: Guesses) -> Batch | None:
+    """Parse lines as the guesses say, and narrow these; None where a value is of another type."""
+    types = [pa.field(name, guess.parsed) for name, guess in guesses.items() if guess.parsed is not None]
+    if not types or len(types) < len(guesses):
+        return None
+    numbers = [of.name for of in types if pa.types.is_decimal(of.type)]
+    found = _parsed(lines, pa.schema(types))
+    if found is None or any(map(lines.may_quote, numbers)):
+        return None
+    for name, values in zip(found.rows.schema.names, found.rows.columns, strict=True):
+        guesses[name].see_parsed(values)
+    return found
+
+
+def _records_of(text: IO[str], first: int) -> Iterator[Record]:
+    parser = Parser()
+    found = (line_record(parser, number, line) for number, line in enumerate(text, first))
+    return (one for one in found if one)
+
+
+def _chunked(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Cut records into chunks of bounded rows and characters."""
+    chunk: list[Record] = []
+    held = 0
+    for found in records:
+        chunk.append(found)
+        held += len(found.raw)
+        if len(chunk) == BATCH_ROWS or held >= BATCH_CHARACTERS:
+            yield chunk
+            chunk, held = [], 0
+    yield chunk
+
+
+def _guessed(guesses: Guesses) -> pa.Schema:
+    return pa.schema([guess.field(name) for name, guess in guesses.items()])
+
+
+class JsonObjects(Json):
+    """One array of objects, or objects one after the other; what is neither ends the run, as nothing after is sure."""
 
     def records(self, text: IO[str]) -> Iterator[Record]:
         """Parse element by element."""
-        window, number = Window(text), 0
-        if not window.peek():
-            return
-        self._open(window)
+        window = Window(text)
+        head = window.peek()
+        if head == "[":
+            yield from self._array(window)
+        elif head == "{":
+            yield from self._sequence(window)
+        elif head:
+            raise TerminalError(
+                f"the file begins with {printable(head)!r}, not with the [ of a JSON array or the {{ of an object: for"
+                " one object per line use format: jsonl"
+            )
+
+    def _array(self, window: Window) -> Iterator[Record]:
+        number = 0
+        window.take(1)
         while window.peek() != "]" or number:
             number += 1
             yield self._element(window, number)
             mark = window.peek()
             if mark not in (",", "]"):
-                raise _no_array(number, f"{mark!r} where , or ] was expected" if mark else "the file ends")
+                found = f"{mark!r} where , or ] was expected" if mark else "the file ends"
+                raise _no_objects(window, number, found)
             if mark == "]":
                 break
             window.take(1)
         window.take(1)
         if window.peek():
-            raise _no_array(number, f"{window.peek()!r} after the end of the array")
+            raise _no_objects(window, number, f"{window.peek()!r} after the end of the array")
 
-    def _open(self, window: Window) -> None:
-        head = window.peek()
-        if head != "[":
-            raise TerminalError(
-                f"the file begins with {_printable(head)!r}, not with the [ of a JSON array: for one object per line"
-                " use format: jsonl"
-            )
-        window.take(1)
+    def _sequence(self, window: Window) -> Iterator[Record]:
+        number = 0
+        while window.peek():
+            number += 1
+            yield self._element(window, number)
 
     def _element(self, window: Window, number: int) -> Record:
         window.peek()
         try:
             value, raw = window.value()
         except RecursionError as error:
-            raise _no_array(number - 1, "the next element is nested too deeply") from error
+            raise _no_objects(window, number - 1, "the next element is nested too deeply") from error
         except simplejson.JSONDecodeError as error:
-            raise _no_array(number - 1, error.msg) from error
-        return _record(number, value, raw, window.parser)
+            raise _no_objects(window, number - 1, error.msg) from error
+        found = record(number, None, value, raw, window.parser.problem)
+        return found if found.value is not None else replace(found, line=window.line - raw.count("\n"))
 
 
-def _no_array(number: int, reason: str) -> TerminalError:
+def _no_objects(window: Window, number: int, reason: str) -> TerminalError:
     return TerminalError(
-        f"not a JSON array of objects after element {number}: {reason}. Nothing of the file was loaded; for one"
-        " object per line use format: jsonl"
+        f"not JSON objects, in an array or one after the other, after element {number} (line {window.line}):"
+        f" {reason}. Nothing of the file was loaded; for one object per line use format: jsonl"
     )
 
 
-def _record(number: int, value: Any, raw: str, parser: Parser) -> Record:
-    """Judge one parsed value."""
-    if not isinstance(value, dict):
-        return Record(
-            number, None, raw, f"{_KINDS.get(type(value), 'a number')} where an object was expected"
-        )
-    if parser.problem:
-        return Record(number, None, raw, parser.problem)
-    try:
-        raw.encode()
-        spelt = {key: _spell(part) for key, part in value.items()}
-        if "\\u" in raw:
-            "".join((*spelt, *(part or "" for part in spelt.values()))).encode()
-    except UnicodeEncodeError:
-        return Record(number, None, raw, f"bytes or escapes that are no Unicode text: {_printable(raw)[:80]}")
-    except RecursionError:
-        return Record(number, None, raw, "nested too deeply")
-    return Record(number, spelt, raw)
+def _batch(chunk: list[Record]) -> Batch:
+    good = [found for found in chunk if found.value is not None]
+    columns = {name: pa.ExtensionArray.from_storage(pa.json_(), v) for name, v in _columns(chunk).items()}
+    rows = pa.RecordBatch.from_pydict(columns) if columns else _rows_without_columns(len(good))
+    rejects = tuple(_reject(found) for found in chunk if found.value is None)
+    return Batch(rows, pa.array([found.number for found in good], pa.int64()), rejects)
 
 
-def _spell(value: Any) -> str | None:
-    """Write a value as JSON; numbers plainly, so that 1e3 and 1000 are one number."""
-    if isinstance(value, str):
-        return json.encoder.encode_basestring(value)
-    if isinstance(value, Decimal):
-        return format(value, "f") if -40 < value.adjusted() < 40 else str(value)
-    if isinstance(value, dict | list):
-        return _ENCODER.encode(value)
-    return None if value is None else str(value).lower()
-
-
-def _printable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
+def _reject(found: Record) -> Reject:
+    return Reject(found.number, found.line, "", "", found.reason, bounded(printable(found.raw)))
 
 
 def _columns(chunk: list[Record]) -> dict[str, pa.Array]:
-    good = [record.value for record in chunk if record.value is not None]
+    good = [found.value for found in chunk if found.value is not None]
     names = dict.fromkeys(name for value in good for name in value)
     return {name: pa.array([value.get(name) for value in good], pa.string()) for name in names}
 

@@ -3,7 +3,7 @@
     bool       true, false (any case)
     int64      no leading zero, no plus sign, fits
     NUMERIC    at most 29 whole and 9 fractional digits           as decimal128(38, 9)
-    BIGNUMERIC at most 38 and 38                                  as decimal256(76, 38)
+    BIGNUMERIC at most 38 and 38; zeros at the end do not count   as decimal256(76, 38)
     float64    an exponent, NaN or inf among them, and a float holds all digits of every one
     date       2025-01-31
     timestamp  2025-01-31 10:00[:00[.123456]], T or space; with an offset or Z it is an instant
@@ -17,21 +17,23 @@ both exactly, and in text where there is none.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as t
 
 from etl_factory.schema import parsing
-from etl_factory.schema.casting import cast_column, kind_of
+from etl_factory.schema.casting import cast_column, kind_of, plainly
 from etl_factory.schema.types import Field, is_binary, is_json, is_text, is_untyped
 
 _CLOCK = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
 TYPES: dict[str, tuple[str, pa.DataType]] = {
     "bool": (r"^(?i:true|false)$", pa.bool_()),
     "int": (r"^(0|-?[1-9]\d{0,18})$", pa.int64()),
-    "numeric": (r"^-?(0|[1-9]\d{0,28})(\.\d{1,9})?$", pa.decimal128(38, 9)),
-    "bignumeric": (r"^-?(0|[1-9]\d{0,37})(\.\d{1,38})?$", pa.decimal256(76, 38)),
+    "numeric": (r"^-?(0|[1-9]\d{0,28})(\.\d{1,9}0*)?$", pa.decimal128(38, 9)),
+    "bignumeric": (r"^-?(0|[1-9]\d{0,37})(\.\d{1,38}0*)?$", pa.decimal256(76, 38)),
     "float": (r"^(-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|(?i:nan|-?inf(inity)?))$", pa.float64()),
     "date": (r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", pa.date32()),
     "timestamp": (rf"^{_CLOCK}$", pa.timestamp("us")),
@@ -40,7 +42,7 @@ TYPES: dict[str, tuple[str, pa.DataType]] = {
 # What a pattern alone cannot tell: 2025-02-31, twenty digits, a number that a float rounds.
 _TRIED = {"int": "INT64", "float": "FLOAT64", "date": "DATE", "timestamp": "DATETIME", "instant": "TIMESTAMP"}
 NUMBERS, MOMENTS = ("int", "numeric", "bignumeric", "float"), ("date", "timestamp", "instant")
-_FITS = b"fits"
+FITS = b"fits"
 _UNITS = ("s", "ms", "us", "ns")
 
 
@@ -65,6 +67,27 @@ class ColumnGuess:
         self._narrow(parsing.unquoted(values.filter(strings)), MOMENTS)
         self._narrow(values.filter(pc.invert(strings)), ("bool", *NUMBERS))
 
+    @property
+    def parsed(self) -> pa.DataType | None:
+        """The type that more values may be parsed as and then shown to `see_parsed`; None where only JSON text does."""
+        if self.is_empty:
+            return pa.null()
+        first = self.candidates[0] if self.candidates else "text"
+        if self.is_nested or first == "float":
+            return None
+        return TYPES[first][1] if first in ("bool", *NUMBERS) else pa.string()
+
+    def see_parsed(self, values: pa.Array) -> None:
+        """Narrow the candidates by more values, parsed as `parsed` says: of a number, only a float may not hold it."""
+        values = values.drop_null()
+        if pa.types.is_string(values.type):
+            self._narrow(values, MOMENTS)
+        elif len(values) and "float" in self.candidates and not _is_short(values):
+            text = plainly(values)
+            is_broken = pc.match_substring(text, ".")
+            short = pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
+            self._narrow(pc.if_else(is_broken, short, text), self.candidates)
+
     def _narrow(self, values: pa.Array, among: tuple[str, ...]) -> None:
         if len(values):
             self.is_empty = False
@@ -75,11 +98,20 @@ class ColumnGuess:
         if self.is_empty:
             return pa.field(name, pa.null())
         type_ = pa.json_() if self.is_nested else _first(self.candidates)
-        return pa.field(name, type_, metadata={_FITS: ",".join(self.candidates)})
+        return pa.field(name, type_, metadata={FITS: ",".join(self.candidates)})
 
 
 def _first(candidates: tuple[str, ...]) -> pa.DataType:
     return TYPES[candidates[0]][1] if candidates else pa.string()
+
+
+def _is_short(numbers: pa.Array) -> bool:
+    """Whether a float holds all digits of every number for sure, since none has more than 15."""
+    if t.is_decimal256(numbers.type):
+        return False
+    most = 10**15 if t.is_integer(numbers.type) else Decimal(10**6)
+    extremes = pc.min_max(numbers).as_py()
+    return bool(-most < extremes["min"] and extremes["max"] < most)
 
 
 def _fits(values: pa.Array, name: str) -> bool:
@@ -102,10 +134,16 @@ def _merge(one: pa.Field, other: pa.Field) -> pa.Field:
         return other if is_untyped(one.type) else one
     if not one.metadata or not other.metadata:
         return pa.field(one.name, join_types(one.type, other.type))
-    kept, held = (field.metadata[_FITS].decode().split(",") for field in (one, other))
+    if t.is_struct(one.type) and t.is_struct(other.type):
+        parts = merge_schemas([pa.schema(list(one.type)), pa.schema(list(other.type))])
+        return one.with_type(pa.struct(list(parts)))
+    if t.is_list(one.type) and t.is_list(other.type):
+        return one.with_type(pa.list_(_merge(one.type.value_field, other.type.value_field)))
+    kept, held = (field.metadata[FITS].decode().split(",") for field in (one, other))
     candidates = tuple(name for name in kept if name in held and name)
-    type_ = pa.json_() if is_json(one.type) or is_json(other.type) else _first(candidates)
-    return pa.field(one.name, type_, metadata={_FITS: ",".join(candidates)})
+    has_parts = any(is_json(field.type) or t.is_nested(field.type) for field in (one, other))
+    type_ = pa.json_() if has_parts else _first(candidates)
+    return pa.field(one.name, type_, metadata={FITS: ",".join(candidates)})
 
 
 def join_types(one: pa.DataType, other: pa.DataType) -> pa.DataType:

@@ -13,7 +13,7 @@ from etl_factory.errors import TerminalError
 from etl_factory.sources.formats import format_of
 from etl_factory.sources.formats.base import Peekable, damaged_file_errors, decompressed, is_utf8
 from etl_factory.sources.formats.csv import Csv
-from etl_factory.sources.formats.json import JsonArray, JsonLines
+from etl_factory.sources.formats.json import JsonLines, JsonObjects
 from etl_factory.sources.formats.parquet import Parquet
 from etl_factory.sources.specs import CsvFormat, JsonFormat, JsonLinesFormat, ParquetFormat
 
@@ -111,7 +111,7 @@ def test_names_of_utf8(name: str) -> None:
     [
         (CsvFormat(type="csv"), Csv),
         (JsonLinesFormat(type="jsonl"), JsonLines),
-        (JsonFormat(type="json"), JsonArray),
+        (JsonFormat(type="json"), JsonObjects),
         (ParquetFormat(type="parquet"), Parquet),
     ],
     ids=lambda value: getattr(value, "type", ""),

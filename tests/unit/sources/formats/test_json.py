@@ -19,7 +19,7 @@ from etl_factory.schema.sanitize import Wanted, clean, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.sources.formats import _json_text
 from etl_factory.sources.formats import json as json_format
-from etl_factory.sources.formats.json import Json, JsonArray, JsonLines
+from etl_factory.sources.formats.json import Json, JsonLines, JsonObjects
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
 
@@ -27,8 +27,8 @@ def lines(**options: Any) -> JsonLines:
     return JsonLines(JsonLinesFormat(type="jsonl", **options))
 
 
-def array(**options: Any) -> JsonArray:
-    return JsonArray(JsonFormat(type="json", **options))
+def array(**options: Any) -> JsonObjects:
+    return JsonObjects(JsonFormat(type="json", **options))
 
 
 def rows_of(reader: Json, data: bytes) -> list[dict[str, Any]]:
@@ -81,6 +81,11 @@ ARRAYS = [
         pa.compress('[{"a":1,"b":"x"},{"b":"ż"}]'.encode(), codec="zstd", asbytes=True),
         {"compression": "zstd"},
     ),
+    # One after the other, with anything blank between, or nothing.
+    ('{"a":1,"b":"x"}{"b":"ż"}'.encode(), {}),
+    ('\ufeff{"a":1,"b":"x"}\n{"b":"ż"}\n'.encode(), {}),
+    ('\n{\n  "a": 1,\n  "b": "x"\n}\r\n\t {\n  "b":\n"ż"\n}\n\n'.encode(), {}),
+    (gzip.compress('{"a":1,"b":"x"} {"b":"ż"}'.encode(), mtime=0), {}),
 ]
 
 
@@ -179,6 +184,25 @@ def test_a_broken_line_is_a_reject_with_its_number(line: bytes, reason: str) -> 
     assert infer(lines(), data) == {"a": pa.int64()}
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'  {"a": tru}\n', "not JSON: Expecting value at character 9"),
+        (b'\t{"a": 1} ,\r\n', "text after the object at character 10"),
+        (
+            '{"ż": "😀", }'.encode(),
+            "not JSON: Illegal trailing comma before end of object at character 10",
+        ),
+    ],
+)
+def test_a_broken_line_says_at_which_character(line: bytes, reason: str) -> None:
+    assert counted(lines(), b'{"a":1}\n' + line)[1] == [(2, 2, reason)]
+
+
+def test_one_object_is_a_file_too() -> None:
+    assert rows_of(array(), b'{\n"a": 1\n}') == [{"a": "1"}]
+
+
 def test_a_reject_keeps_the_line_in_a_form_that_can_be_stored() -> None:
     (batch,) = lines().read(io.BytesIO(b'{"a":"\xff"}\n{"a":\n'))
     assert [reject.row for reject in batch.rejects] == ['{"a":"\\udcff"}', '{"a":']
@@ -192,30 +216,47 @@ def test_broken_elements_of_an_array_are_rejects_too() -> None:
     records, rejects = counted(array(), data)
     assert records == [1, 9]
     assert [record for record, _, _ in rejects] == [2, 3, 4, 5, 6, 7, 8]
-    assert {line for _, line, _ in rejects} == {None}
+    assert {line for _, line, _ in rejects} == {1}
+
+
+@pytest.mark.parametrize("cut", ['[{0},\n\n5,\n{0},[\n1],\n"x"]', '{0}\n\n5\n{0}[\n1]\n"x"'])
+@pytest.mark.parametrize("stretch", [1, 7, 65536])
+def test_an_element_that_is_no_object_is_a_reject_with_its_line(
+    cut: str, stretch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_json_text, "STRETCH", stretch)
+    text = cut.replace("{0}", '{"a":\n1}')
+    records, rejects = counted(array(), text.encode())
+    assert records == [1, 3]
+    assert [(record, line) for record, line, _ in rejects] == [(2, 4), (4, 6), (5, 8)]
 
 
 NO_ARRAYS = [
-    (b'{"a":1}', "the file begins with '{', not with the \\[ of a JSON array.*format: jsonl"),
+    (b"x", "the file begins with 'x', not with the \\[ of a JSON array or the { of an object.*format: jsonl"),
+    (b'{"a":1}\n\n{"a":\n', "after element 1 \\(line 3\\): Expecting value"),
+    (b'{"a":1},{"a":2}', "after element 1 \\(line 1\\): Expecting value"),
+    (b'{"a":1}]', "after element 1 .*: Expecting value"),
+    (b'{"a":1} {"a":tru}', "after element 1 .*: Expecting value"),
+    (b'{"a":1', "after element 0 .*"),
     (b"5", "the file begins with '5'"),
     (b"\xff\xfe", "the file begins with"),
-    (b'[{"a":1}', "after element 1: the file ends"),
-    (b'[{"a":1},', "after element 1: Expecting value"),
-    (b'[{"a":1},]', "after element 1: Expecting value"),
-    (b"[,]", "after element 0: Expecting value"),
-    (b'[{"a":1},{"a":', "after element 1: "),
-    (b'[{"a":1} {"a":2}]', "after element 1: '{' where , or ] was expected"),
-    (b'[{"a":1}]]', "after element 1: ']' after the end of the array"),
-    (b'[{"a":1}][{"a":2}]', "after element 1: '\\[' after the end of the array"),
-    (b'[{"a":1}]\x00', "after element 1: .* after the end of the array"),
-    (b'[{"a":NaN}]', "after element 0: Expecting value"),
-    (b'[{"a":1} /* x */]', "after element 1: '/' where"),
+    (b'[{"a":1}', "after element 1 .*: the file ends"),
+    (b'[{"a":1},', "after element 1 .*: Expecting value"),
+    (b'[{"a":1},]', "after element 1 .*: Expecting value"),
+    (b"[,]", "after element 0 .*: Expecting value"),
+    (b'[{"a":1},{"a":', "after element 1 .*: "),
+    (b'[{"a":1} {"a":2}]', "after element 1 .*: '{' where , or ] was expected"),
+    (b'[{"a":1}]]', "after element 1 .*: ']' after the end of the array"),
+    (b'[{"a":1}][{"a":2}]', "after element 1 .*: '\\[' after the end of the array"),
+    (b'[{"a":1}]\x00', "after element 1 .*: .* after the end of the array"),
+    (b'[{"a":NaN}]', "after element 0 .*: Expecting value"),
+    (b'[{"a":1} /* x */]', "after element 1 .*: '/' where"),
     (
         b'[{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
-        "after element 0: the next element is nested too deeply",
+        "after element 0 .*: the next element is nested too deeply",
     ),
-    (b"[" * 100_000, "after element 0: the next element is nested too deeply"),
-    (b"[", "after element 0: Expecting value"),
+    (b"[" * 100_000, "after element 0 .*: the next element is nested too deeply"),
+    (b"[", "after element 0 .*: Expecting value"),
 ]
 
 
@@ -230,7 +271,7 @@ def test_text_that_is_no_array_ends_the_run(data: bytes, message: str) -> None:
 def test_a_cut_file_is_no_short_file(reader: Json) -> None:
     text = ",\n".join(f'{{"a":{number * 7919 % 1000003}}}' for number in range(50_000))
     data = gzip.compress(
-        f"[{text}]".encode() if reader.has_lines is False else text.replace(",\n", "\n").encode()
+        f"[{text}]".encode() if isinstance(reader, JsonObjects) else text.replace(",\n", "\n").encode()
     )
     assert len(counted(reader, data)[0]) == 50_000
     with pytest.raises(TerminalError, match="damaged"):
@@ -315,7 +356,7 @@ def test_numbers_cut_by_the_window_are_whole(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_element_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_json_text, "LONGEST_ELEMENT", 1000)
     data = io.BytesIO(b'[{"a":"' + b"x" * 1_000_000)
-    with pytest.raises(TerminalError, match="after element 0: Unterminated string"):
+    with pytest.raises(TerminalError, match=r"after element 0 .*: Unterminated string"):
         list(array().read(data))
     assert data.tell() < 500_000
 
