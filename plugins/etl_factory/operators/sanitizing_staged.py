@@ -9,6 +9,7 @@ from etl_factory.errors import SchemaError
 from etl_factory.landing.manifest import Manifest
 from etl_factory.schema.contract import Contract, Decision, check_keys, decide, shaped
 from etl_factory.schema.naming import name_columns
+from etl_factory.schema.recording import record_fields
 from etl_factory.schema.sanitize import demand
 from etl_factory.schema.types import Field, Mode
 
@@ -31,6 +32,7 @@ def sanitize_staged(
         ddl=shaped(decision, spec.partition_by, spec.cluster_by, table),
         notes=decision.notes,
         rows_staged=manifest.rows_read,
+        recorded=record_fields(raw.values()),
         extra={"staged": {c.field.name: (c.original, raw[c.original].type) for c in decision.columns}},
     )
 

@@ -63,11 +63,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """How one resource's batches are cleaned: its columns, and the declared type of each."""
+    """How one resource's batches are cleaned: its columns, and the declared type of each.
+
+    `is_text`: the declared types are guesses from spelt values, which change no value.
+    """
 
     columns: tuple[Column, ...]
     declared: pa.Schema
     is_file: bool
+    is_text: bool = False
 
     @property
     def staged(self) -> tuple[Field, ...]:
@@ -127,7 +131,7 @@ def plan_cleaning(
     decision = decide(typed, published, contract, is_text=is_text, settled=types)
     decision = leave_out(untyped, decision, contract.table)
     decision = replace(decision, columns=tuple(map(wanted.lenient, decision.columns)))
-    return Cleaning(decision.columns, declared, is_file), decision
+    return Cleaning(decision.columns, declared, is_file, is_text), decision
 
 
 def _incoming(arrow: pa.Field, name: str, published: tuple[Field, ...]) -> Field | None:
@@ -208,7 +212,8 @@ def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[p
     if column.must_be_null:
         filled = pc.is_valid(decoded(array))
         return array, filled if pc.any(filled).as_py() else None
-    return cast_column(array, cleaning.declared.field(column.original).type, column.field)
+    declared = array.type if cleaning.is_text else cleaning.declared.field(column.original).type
+    return cast_column(array, declared, column.field)
 
 
 def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]]) -> Cleaned:
