@@ -93,6 +93,7 @@ class Watch:
         self._types = {column.name: column.type for column in schema}
         self._staged = {of.original: of.field.name for of in cleaning.columns if not of.must_be_null}
         self._seen: dict[str, bool] = {}
+        self._unreadable: set[str] = set()
 
     def see(self, batch: Batch) -> None:
         """Note the columns of a batch, and which of them show a type; raises Moved for a change."""
@@ -104,11 +105,14 @@ class Watch:
 
     def _see_type(self, name: str, values: pa.Array) -> None:
         shown = self._seen.setdefault(name, False)
-        if shown or name in self._staged or not shows_a_type(values):
+        if shown or name in self._staged:
             return
-        if is_untyped(self._types[name]):
+        if not shows_a_type(values):
+            self._unreadable |= {name} if values.null_count < len(values) else set()
+        elif is_untyped(self._types[name]):
             raise Moved(f"column {name!r} holds its first value")
-        self._seen[name] = True
+        else:
+            self._seen[name] = True
 
     def _see_number(self, name: str, values: pa.Array) -> None:
         """Go on as long as all numbers fit; one value that is no number keeps the column from being widened at all."""
@@ -119,9 +123,12 @@ class Watch:
                 del self._widened[name]
 
     def declared(self) -> pa.Schema:
-        """Return the schema of what was read; raises Moved for files that name no column."""
+        """Return the schema of what was read; raises Moved where that says too little."""
         if not self._seen:
             raise Moved("no file names a column")
+        for name in self._unreadable:
+            if not self._seen[name]:
+                raise Moved(f"column {name!r} holds nothing but text of another encoding")
         return pa.schema(
             [(name, self._types[name] if shown else pa.null()) for name, shown in self._seen.items()]
         )

@@ -173,7 +173,7 @@ def test_a_full_refresh_starts_anew_and_a_look_records_nothing_of_use(
     orders: Resource, plan: dict[str, Any]
 ) -> None:
     found = second(orders, b"id,amount\n2,3\n", **plan)
-    assert found.reads >= {2}
+    assert min(found.reads) >= 2
     columns = [name for name, _ in json.loads(found.manifest.recorded)["columns"]]
     assert columns == (["id", "amount"] if "mode" in plan else ["id", "amount", "note", "empty"])
 

@@ -95,7 +95,7 @@ def beyond(values: pa.Array, name: str) -> bool | None:
     """Whether the values that are not of a type of numbers are all wider numbers; None when all are of it."""
     plain = values.storage if is_json(values.type) else _readable(values)
     plain = plain.drop_null()
-    if parsing.matches(plain, _SHORT.get(name, TYPES[name][0])):
+    if not len(plain) or parsing.matches(plain, _SHORT.get(name, TYPES[name][0])):
         return None
     odd = plain.filter(pc.invert(pc.match_substring_regex(plain, TYPES[name][0])))
     if not len(odd):
