@@ -43,8 +43,8 @@ class Contract:
 class Column:
     """One incoming column: its final field and what happens to values that are not of it.
 
-    `must_be_null`: why this column is not staged, and a row that fills it is quarantined (FORBIDDEN or
-    UNTYPED); empty for a column that is staged.
+    `must_be_null`: why this column is not staged, and a row that fills it is quarantined, or the value alone
+    (FORBIDDEN or UNTYPED); empty for a column that is staged.
     """
 
     original: str
@@ -131,8 +131,10 @@ def _new(
     if contract.columns == "discard_row":
         notes.append(f"column {field.name} is new: rows that fill it are quarantined")
         return [Column(original, field, must_be_null=FORBIDDEN)]
-    notes.append(f"column {field.name} is new: its values are discarded, as schema_contract.columns says")
-    return []
+    notes.append(
+        f"column {field.name} is new: its values are quarantined, and its rows published without them"
+    )
+    return [Column(original, field, "discard_value", FORBIDDEN)]
 
 
 @dataclass(frozen=True)

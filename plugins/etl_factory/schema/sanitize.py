@@ -224,7 +224,7 @@ def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa
     discarded: list[Reject] = []
     for column, mask in bad:
         for index in pc.indices_nonzero(mask).to_pylist():
-            if column.on_misfit == "discard_value" and not column.must_be_null:
+            if column.on_misfit == "discard_value":
                 discarded.append(_reject(batch, index, column))
             elif keep[index]:
                 keep[index] = False

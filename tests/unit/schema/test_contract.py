@@ -77,9 +77,11 @@ def test_rows_of_a_new_column_are_discarded() -> None:
 
 def test_values_of_a_new_column_are_discarded_and_said_to_be() -> None:
     decision = new_column("discard_value")
-    assert [column.original for column in decision.columns] == ["Id"]
+    assert decision.columns[1] == Column("New", Field("new", "STRING"), "discard_value", FORBIDDEN)
     assert decision.ddl == ()
-    assert decision.notes == ("column new is new: its values are discarded, as schema_contract.columns says",)
+    assert decision.notes == (
+        "column new is new: its values are quarantined, and its rows published without them",
+    )
 
 
 def test_a_missing_column_is_noted_and_relaxed() -> None:
