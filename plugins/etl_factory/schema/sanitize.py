@@ -222,7 +222,8 @@ def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa
     keep = [True] * batch.rows.num_rows
     rejects: list[Reject] = []
     discarded: list[Reject] = []
-    for column, mask in bad:
+    # In the order of the record, so that its first bad value is named whatever the order of the table's columns.
+    for column, mask in sorted(bad, key=lambda of: batch.rows.schema.get_field_index(of[0].original)):
         for index in pc.indices_nonzero(mask).to_pylist():
             if column.on_misfit == "discard_value":
                 discarded.append(_reject(batch, index, column))
