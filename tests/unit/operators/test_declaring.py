@@ -49,8 +49,9 @@ class Load:
         done = self.manifest
         fields = {of["name"]: of["type"] for of in done.fields if of["name"] not in done.extra["unseen"]}
         counts = (done.rows_read, done.rows_staged, done.rows_quarantined)
-        return {"fields": fields, "rows": self.rows, "aside": self.aside, "ddl": sorted(map(str, done.ddl)),
-                "notes": sorted(done.notes), "counts": counts, "files": done.files}  # fmt: skip
+        return {"fields": fields, "rows": [repr(row) for row in self.rows], "aside": self.aside,
+                "ddl": sorted(map(str, done.ddl)), "notes": sorted(done.notes), "counts": counts,
+                "files": done.files}  # fmt: skip
 
 
 def load(
