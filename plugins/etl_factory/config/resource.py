@@ -66,6 +66,11 @@ class Resource:
         """Fingerprint of the column that a watermark is of, and of the table that holds what lies before it."""
         return self._digest_of("table", "cursor", "cursor_timezone", published=self.table)
 
+    @property
+    def format_digest(self) -> str:
+        """Fingerprint of how files are read: the schema that was found one way says nothing of another."""
+        return digest({"format": self.spec.model_dump(mode="json").get("format")})
+
     def _digest_of(self, *keys: str, **more: str) -> str:
         said = self.spec.model_dump(mode="json")
         return digest({key: said.get(key) for key in keys} | {"conn_id": self.conn_id} | more)

@@ -89,6 +89,8 @@ class Manifest:
     `snapshot_at`: when the source was read, by the source's clock.
     `keys`: parts with the primary key of every row at the source, where deletes are looked for; `key_fields`
     are their BigQuery fields and `keys_table` the staging table that holds them, from sanitize and load on.
+    `recorded`: the schema that the ledger keeps of the resource (see schema.recording), and from sanitize on the one
+    that publish leaves there.
     `seals`: what each staging table was when it had been filled, by its id.
     """
 
@@ -102,6 +104,7 @@ class Manifest:
     rows_staged: int = 0
     rows_quarantined: int = 0
     schema: str = ""
+    recorded: str = ""
     fields: tuple[dict[str, Any], ...] = ()
     ddl: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()

@@ -87,12 +87,12 @@ class Draft:
 
     @cached_property
     def _columns(self) -> tuple[StagedColumn, ...]:
-        staged = self.manifest.extra.get("staged", {})
+        staged, unseen = (self.manifest.extra.get(key, {}) for key in ("staged", "unseen"))
         fields = (Field.from_json(document) for document in self.manifest.fields)
         return tuple(
             StagedColumn(f, *staged.get(f.name, (f.name, f.staged_type, True)))
             for f in fields
-            if not f.name.startswith("_etl_")
+            if not f.name.startswith("_etl_") and f.name not in unseen
         )
 
     def _absent(self, held: Collection[str]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def parameters(
         "checksum": manifest.checksum,
         "spec_digest": manifest.spec_digest,
         "schema_changes": json.dumps(manifest.notes),
+        "declared_schema": manifest.recorded or head.declared_schema,
         **_brakes(to, resource),
         **(_files(manifest.files) if isinstance(resource.spec, Files) else {}),
     }

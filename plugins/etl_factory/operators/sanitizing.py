@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,23 +18,26 @@ from etl_factory.errors import (
     NothingToLoad,
     QuarantineError,
     SchemaError,
-    TerminalError,
 )
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
+from etl_factory.operators.declaring import Moved, Watch, inferred, naming, steady, widened
 from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sampling import Take, takes
 from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
 from etl_factory.operators.table_parts import demand_rows, is_clean, table_batches
 from etl_factory.schema.contract import Contract, Decision, check_keys, shaped
+from etl_factory.schema.recording import record, recorded
 from etl_factory.schema.rows import Batch, first_records
 from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.sources.formats import format_of
 from etl_factory.sources.formats.lattice import merge_schemas
 from etl_factory.sources.specs import Files
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ class Written:
     parts: tuple[Part, ...]
     quarantine: tuple[Part, ...] = ()
     files: tuple[FileTally, ...] = ()
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a load: `schema` is what its columns were declared as, `unseen` names those that no file had."""
+
+    cleaning: Cleaning
+    decision: Decision
+    written: Written
+    schema: pa.Schema
+    unseen: tuple[str, ...] = ()
 
 
 class Sanitizer:
@@ -61,23 +76,67 @@ class Sanitizer:
         AccountingError (rows read are not rows staged plus quarantined), NothingToLoad (no table yet,
         and no file holds a value).
         """
-        declared = self._declared()
-        cleaning, decision = self._plan(declared, published)
-        written = self._reused(cleaning) or self._rewritten(cleaning)
+        made = self._read_once(published) or self._read_twice(published)
+        written, decision = made.written, made.decision
         done = self.manifest.then(
             step="sanitize",
             attempt=self.attempt,
             parts=written.parts,
             quarantine=written.quarantine,
-            fields=tuple(staged.to_json() for staged in cleaning.staged),
+            fields=tuple(staged.to_json() for staged in made.cleaning.staged),
             ddl=decision.ddl,
             notes=decision.notes,
             files=written.files,
             rows_read=sum(of.rows for of in written.files) if self.is_file else self.manifest.rows_read,
             rows_staged=self.staged,
             rows_quarantined=self.quarantine.rows,
+            recorded=record(made.schema, self.resource.format_digest),
+            extra=self.manifest.extra | {"unseen": made.unseen},
         )
-        return self._checked(self._with_keys(done, cleaning), has_columns=cleaning.has_columns)
+        return self._checked(self._with_keys(done, made.cleaning), has_columns=made.cleaning.has_columns)
+
+    def _read_once(self, published: tuple[Field, ...] | None) -> Made | None:
+        """Clean by the schema that the ledger keeps; None where there is none, or the data show a change."""
+        held = self._held
+        watch = self._watch(held, published) if held and published else None
+        if not held or not watch:
+            return None
+        try:
+            written = self._rewritten(watch.cleaning, watch)
+            _, decision = self._plan(watch.declared(), published)
+        except Moved as change:
+            log.info("%s: reading the files again for their schema: %s", self._name, change)
+            self.staged, self.quarantine = 0, Quarantine(self.resource.name, self.manifest.plan.load_id)
+            self.prefix += "/again"
+            return None
+        return Made(watch.cleaning, decision, written, held, watch.unseen)
+
+    def _read_twice(self, published: tuple[Field, ...] | None) -> Made:
+        """Read all values for the schema, then clean; what the ledger keeps is joined, for the next load."""
+        declared = self._declared()
+        cleaning, decision = self._plan(declared, published)
+        written = self._reused(cleaning) or self._rewritten(cleaning)
+        return Made(cleaning, decision, written, merge_schemas([of for of in (self._held, declared) if of]))
+
+    @cached_property
+    def _held(self) -> pa.Schema | None:
+        """The schema that the ledger keeps of these files; a full refresh starts anew."""
+        if not self.is_file or self.manifest.plan.mode == "full_refresh":
+            return None
+        return recorded(self.manifest.recorded, self.resource.format_digest)
+
+    def _watch(self, held: pa.Schema, published: tuple[Field, ...]) -> Watch | None:
+        """Return what watches over one reading of text; types that files declare are read at once anyway."""
+        if not self._is_text or self.manifest.plan.row_limit is not None:
+            return None
+        try:
+            schema = steady(held, published, self._wanted, self._contract)
+            cleaning = self._plan(schema, published)[0] if schema else None
+        except SchemaError:
+            return None
+        if schema is None or cleaning is None:
+            return None
+        return Watch(schema, cleaning, widened(cleaning, self._contract, self._wanted.types))
 
     def _with_keys(self, done: Manifest, cleaning: Cleaning) -> Manifest:
         """Add the source's keys, as clean as the rows; none at all is how an empty source is told."""
@@ -92,8 +151,7 @@ class Sanitizer:
         return f"{self.resource.dag_id}.{self.resource.name}"
 
     def _plan(self, declared: pa.Schema, published: tuple[Field, ...] | None) -> tuple[Cleaning, Decision]:
-        spec, modes = self.resource.spec, self.resource.spec.schema_contract
-        contract = Contract(self.resource.table_id, modes.tables, modes.columns, modes.types)
+        spec, contract = self.resource.spec, self._contract
         if not declared.names and self.is_file:
             return plan_bare(published, contract)
         cleaning, decision = plan_cleaning(
@@ -111,6 +169,11 @@ class Sanitizer:
         if published is not None or not self.is_file:
             raise SchemaError(self._no_columns(declared))
         return cleaning, decision
+
+    @property
+    def _contract(self) -> Contract:
+        modes = self.resource.spec.schema_contract
+        return Contract(self.resource.table_id, modes.tables, modes.columns, modes.types)
 
     @property
     def _wanted(self) -> Wanted:
@@ -144,12 +207,7 @@ class Sanitizer:
         if self.manifest.schema:
             return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.manifest.schema)))
         assert isinstance(self.resource.spec, Files)
-        reader = format_of(self.resource.spec.format)
-        schemas = []
-        for part, limit in self._takes:
-            with self.landing.open(part) as stream, _naming(part):
-                schemas.append(reader.infer(stream, limit))
-        return merge_schemas(schemas)
+        return inferred(self._takes, self.landing, format_of(self.resource.spec.format))
 
     def _reused(self, cleaning: Cleaning) -> Written | None:
         """Take extract's own parts, where cleaning would write the very same rows again."""
@@ -158,22 +216,24 @@ class Sanitizer:
         self.staged = sum(part.rows or 0 for part in self.manifest.parts)
         return Written(self.manifest.parts)
 
-    def _rewritten(self, cleaning: Cleaning) -> Written:
+    def _rewritten(self, cleaning: Cleaning, watch: Watch | None = None) -> Written:
         with ExitStack() as stack:
             writer = stack.enter_context(PartWriter(self.landing, self.prefix, cleaning.arrow))
             aside = stack.enter_context(PartWriter(self.landing, self.prefix, QUARANTINE, stem="quarantine"))
-            tallies = [self._clean_part(take, cleaning, writer, aside) for take in self._takes]
+            tallies = [self._clean_part(take, cleaning, writer, aside, watch) for take in self._takes]
         files = tuple(tally for tally in tallies if tally)
         return Written(tuple(writer.parts), tuple(aside.parts), files)
 
     def _clean_part(
-        self, take: Take, cleaning: Cleaning, writer: PartWriter, aside: PartWriter
+        self, take: Take, cleaning: Cleaning, writer: PartWriter, aside: PartWriter, watch: Watch | None
     ) -> FileTally | None:
         part, limit = take
         staged, quarantined = self.staged, self.quarantine.rows
         of = part.source
         where = of.uri if of else part.uri
         for batch in first_records(self._batches(part, cleaning.wanted), limit):
+            if watch:
+                watch.see(batch)
             done = clean(batch, cleaning, where if self.is_file else None)
             if done.rows.num_rows:
                 writer.write(done.rows)
@@ -195,7 +255,7 @@ class Sanitizer:
             yield from table_batches(self.landing, part)
             return
         assert isinstance(self.resource.spec, Files)
-        with self.landing.open(part) as stream, _naming(part):
+        with self.landing.open(part) as stream, naming(part):
             reader = format_of(self.resource.spec.format)
             yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
 
@@ -230,17 +290,3 @@ class Sanitizer:
             " Repair them at the source, set columns.types, or raise max_bad_rows to load the others and"
             " quarantine these"
         )
-
-
-class _naming:
-    """Put the object's address before the message of an error about its content."""
-
-    def __init__(self, part: Part) -> None:
-        self.where = part.source.uri if part.source else part.uri
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if kind is TerminalError:
-            raise TerminalError(f"{self.where}: {error}") from error

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from etl_factory.errors import SchemaError
+from etl_factory.errors import NothingToLoad, SchemaError
 from etl_factory.schema.types import KEY_TYPES, Field, Mode
 
 # ALTER COLUMN SET DATA TYPE: https://cloud.google.com/bigquery/docs/managing-table-schemas#change_column_type
@@ -43,9 +43,9 @@ class Contract:
 class Column:
     """One incoming column: its final field and what happens to values that are not of it.
 
-    `must_be_null`: why this column is not staged, and a row that fills it is quarantined (FORBIDDEN or
-    UNTYPED); empty for a column that is staged. `drops_new_parts`: keys of its objects that `field` does not have
-    are left out; otherwise a row that fills one is quarantined.
+    `must_be_null`: why this column is not staged, and a row that fills it is quarantined, or the value alone
+    (FORBIDDEN or UNTYPED); empty for a column that is staged. `drops_new_parts`: keys of its objects that `field`
+    does not have are left out; otherwise a row that fills one is quarantined.
     """
 
     original: str
@@ -73,13 +73,20 @@ def decide(
     `is_text`: the data spells its values (CSV, JSON), so that a column's type is only a guess from its
     values, and one that is not of the published type is a bad row rather than a new schema; except for
     the columns in `settled`, whose types config gives.
-    Raises SchemaError where the contract says freeze, or where no cast can be right.
+    Raises SchemaError where the contract says freeze, or where no cast can be right, and NothingToLoad where it
+    discards a table that does not exist: what makes no table is left at the source, not lost.
     """
     if published is None:
         if contract.tables == "freeze":
             raise SchemaError(
                 f"table {contract.table} does not exist, and schema_contract.tables is freeze: create it, or"
                 " set tables: evolve"
+            )
+        if contract.tables != "evolve":
+            raise NothingToLoad(
+                f"table {contract.table} does not exist, and schema_contract.tables is {contract.tables}, so that"
+                " nothing of it is loaded: create it, or set tables: evolve. Nothing was published; the next run"
+                " reads all of it again"
             )
         columns = tuple(Column(original, field) for original, field in incoming.items())
         return Decision(
@@ -126,8 +133,10 @@ def _new(
     if contract.columns == "discard_row":
         notes.append(f"column {field.name} is new: rows that fill it are quarantined")
         return [Column(original, field, must_be_null=FORBIDDEN)]
-    notes.append(f"column {field.name} is new: its values are discarded, as schema_contract.columns says")
-    return []
+    notes.append(
+        f"column {field.name} is new: its values are quarantined, and its rows published without them"
+    )
+    return [Column(original, field, "discard_value", FORBIDDEN)]
 
 
 @dataclass(frozen=True)
@@ -159,9 +168,11 @@ class _Known:
             notes.append(f"column {known.name} of {table} is widened from {known.type} to {self.field.type}")
             return Column(self.original, Field(known.name, self.field.type))
         self._check_type()
-        notes.append(
-            f"column {known.name} looks like {self.field.type}: values that are not {known.type} are quarantined"
-        )
+        if not self.is_guess:
+            notes.append(
+                f"column {known.name} of {table} is {self.field.type} in the source: values that are not {known.type}"
+                " are quarantined"
+            )
         return self._kept()
 
     def _kept(self) -> Column:

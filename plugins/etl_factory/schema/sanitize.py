@@ -73,11 +73,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """How one resource's batches are cleaned: its columns, and the declared type of each."""
+    """How one resource's batches are cleaned: its columns, and the declared type of each.
+
+    `is_text`: the declared types are guesses from spelt values, which change no value.
+    """
 
     columns: tuple[Column, ...]
     declared: pa.Schema
     is_file: bool
+    is_text: bool = False
 
     @property
     def staged(self) -> tuple[Field, ...]:
@@ -152,7 +156,7 @@ def plan_cleaning(
     decision = decide(typed, published, contract, is_text=is_text, settled=types)
     decision = leave_out(untyped, decision, contract.table)
     decision = replace(decision, columns=tuple(map(wanted.lenient, decision.columns)))
-    return Cleaning(decision.columns, declared, is_file), decision
+    return Cleaning(decision.columns, declared, is_file, is_text), decision
 
 
 def _incoming(arrow: pa.Field, name: str, published: tuple[Field, ...], *, records: bool) -> Field | None:
@@ -231,7 +235,7 @@ def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[p
     if column.must_be_null:
         filled = pc.is_valid(decoded(array))
         return array, filled if pc.any(filled).as_py() else None
-    declared = cleaning.declared.field(column.original).type
+    declared = array.type if cleaning.is_text else cleaning.declared.field(column.original).type
     return cast_column(array, declared, column.field, drops=column.drops_new_parts)
 
 
@@ -241,9 +245,10 @@ def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa
     keep = [True] * batch.rows.num_rows
     rejects: list[Reject] = []
     discarded: list[Reject] = []
-    for column, mask in bad:
+    # In the order of the record, so that its first bad value is named whatever the order of the table's columns.
+    for column, mask in sorted(bad, key=lambda of: batch.rows.schema.get_field_index(of[0].original)):
         for index in pc.indices_nonzero(mask).to_pylist():
-            if column.on_misfit == "discard_value" and not column.must_be_null:
+            if column.on_misfit == "discard_value":
                 discarded.append(_reject(batch, index, column))
             elif keep[index]:
                 keep[index] = False

@@ -9,6 +9,7 @@ Limits: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Mode = Literal["NULLABLE", "REQUIRED", "REPEATED"]
 # The REST API answers with these older words: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables
 _FROM_API = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "STRUCT": "RECORD"}
+# A range is of DATE, DATETIME or TIMESTAMP, which DDL writes as one type and the REST API apart.
+_RANGE = re.compile(r"RANGE<(\w+)>")
 NUMERIC_DIGITS, NUMERIC_SCALE = 29, 9
 BIGNUMERIC_DIGITS, BIGNUMERIC_SCALE = 38, 38
 # A key must be comparable: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#groupable_data_types
@@ -58,6 +61,8 @@ class Field:
     def from_api(cls, resource: Mapping[str, Any]) -> Field:
         """Read a `TableFieldSchema` of BigQuery's REST API."""
         type_ = str(resource["type"]).upper()
+        if element := resource.get("rangeElementType"):
+            type_ = f"RANGE<{element['type']}>"
         return cls(
             name=resource["name"],
             type=_FROM_API.get(type_, type_),
@@ -73,6 +78,8 @@ class Field:
             "type": self.staged_type if staged else self.type,
             "mode": "NULLABLE" if staged and self.mode == "REQUIRED" else self.mode,
         }
+        if element := _RANGE.fullmatch(self.type):
+            document |= {"type": "RANGE", "rangeElementType": {"type": element[1]}}
         if self.fields:
             document["fields"] = [field.to_api(staged=staged) for field in self.fields]
         return document

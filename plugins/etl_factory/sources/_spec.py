@@ -82,7 +82,7 @@ class Columns(Spec):
 class SchemaContract(Spec):
     """What happens when the data's schema differs from the published table's."""
 
-    tables: Literal["evolve", "freeze"] = "evolve"
+    tables: ContractMode = "evolve"
     columns: ContractMode = "evolve"
     types: ContractMode = "evolve"
 

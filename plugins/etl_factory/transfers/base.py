@@ -116,6 +116,7 @@ class Extraction:
             spec_digest=self.resource.spec_digest,
             plan=plan,
             snapshot_at=snapshot_at.isoformat(),
+            recorded=self.head.declared_schema or "",
         )
 
     def later(self, moment: datetime) -> datetime:

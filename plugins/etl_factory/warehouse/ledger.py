@@ -6,10 +6,11 @@ BigQuery and would leave two heads. Publish updates it first, by compare-and-set
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from etl_factory.errors import TerminalError
 from etl_factory.landing.manifest import Mode, Plan, PlannedObject, load_plan
 from etl_factory.warehouse.quoting import identifier
 
@@ -42,6 +43,7 @@ COLUMNS = {
     "checksum": "STRING",
     "spec_digest": "STRING",
     "schema_changes": "STRING",
+    "declared_schema": "STRING",
     "uri": "STRING",
     "object_version": "STRING",
     "object_size": "INT64",
@@ -56,6 +58,7 @@ class Head:
     """Where a resource stands: `version` counts publishes, `epoch` counts full refreshes.
 
     `watermark_of` fingerprints the table and column whose values the watermark is compared with.
+    `declared_schema` is the source's schema as of the last publish.
     """
 
     version: int = 0
@@ -64,6 +67,7 @@ class Head:
     snapshot_at: datetime | None = None
     watermark_of: str | None = None
     published_at: datetime | None = None
+    declared_schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,13 @@ class Ledger:
 
     def head(self) -> Head:
         """Return the head; version 0 when nothing was ever published."""
-        rows = self._rows(
-            "SELECT version, epoch, watermark, snapshot_at, watermark_of, published_at FROM {} WHERE kind = 'head'"
-        )
+        columns = ", ".join(field.name for field in fields(Head))
+        statement = f"SELECT {columns} FROM {{}} WHERE kind = 'head'"
+        try:
+            rows = self._rows(statement)
+        except TerminalError:  # as BigQuery refuses a column that a table of an earlier version lacks
+            self.ensure()
+            rows = self._rows(statement)
         return Head(**rows[0]) if rows else Head()
 
     def load(self, load_id: str, attempt: str) -> LoadRow | None:

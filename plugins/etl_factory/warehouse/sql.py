@@ -51,6 +51,7 @@ LOAD_COLUMNS = {
     "superseded": "COUNTIF(_etl_action = 'superseded')", "deleted": "(SELECT n FROM _deleted)", "restored": "0",
     "quarantined": "COUNTIF(_etl_action = 'quarantined') + @rows_quarantined", "bytes": "@bytes",
     "checksum": "@checksum", "spec_digest": "@spec_digest", "schema_changes": "@schema_changes",
+    "declared_schema": "@declared_schema",
 }  # fmt: skip
 FILE_COLUMNS = {
     "kind": "'file'", "epoch": "@epoch", "load_id": "@load_id", "attempt": "@attempt",
@@ -100,6 +101,7 @@ def _head(to: Publication) -> Iterable[str]:
     yield (
         f"UPDATE {identifier(to.ledger)} SET version = version + 1, epoch = @epoch, watermark = @watermark,\n"
         "  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,\n"
+        "  declared_schema = @declared_schema,\n"
         "  snapshot_at = IF(snapshot_at > @snapshot_at, snapshot_at, @snapshot_at)\n"
         "WHERE kind = 'head' AND version = @expected"
     )

@@ -273,6 +273,17 @@ def test_a_publish_reports_what_the_ledger_counted(orders: Resource) -> None:
     assert fake.parameters["most_bad"] == 0
 
 
+def test_the_schema_is_recorded_with_the_load(orders: Resource) -> None:
+    made, fake = ready(orders, staged(orders, plan=planned(window=LIVE), recorded="{}"))
+    made.run()
+    assert fake.parameters["declared_schema"] == "{}"
+
+    heads = [{"version": 1, "declared_schema": "kept"}]
+    made, fake = ready(orders, staged(orders, plan=planned(window=LIVE)), heads=heads)
+    made.run()
+    assert fake.parameters["declared_schema"] == "kept"
+
+
 def test_what_is_committed_already_is_only_reported(orders: Resource) -> None:
     made, fake = ready(orders, staged(orders, ddl=({"op": "relax", "name": "id"},)), loads=[ROW])
 

@@ -140,5 +140,10 @@ def test_no_staged_row_can_be_set_aside(run: Any, landing: FakeLanding, write: W
     known = Field("a", "INT64")
     assert done_of(run, landing, resource, known, published=(known,)).ddl == ()
 
+    left_out = resource_of(write, f"{TABLE}\nschema_contract: {{ columns: discard_value }}")
+    done = done_of(run, landing, left_out, known, Field("b", "STRING"), published=(known,))
+    assert [field["name"] for field in done.fields] == ["a"]
+    assert len(done.notes) == 1
+
     with pytest.raises(AirflowFailException, match="column 'b' is new, and its rows never leave BigQuery"):
         done_of(run, landing, resource, known, Field("b", "STRING"), published=(known,))

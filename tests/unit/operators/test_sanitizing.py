@@ -315,6 +315,16 @@ def test_a_discarded_value_is_set_aside_and_its_row_stays(files: Clean, landing:
     assert [row["value"] for row in landing.rows(done.quarantine)] == ["x"]
 
 
+def test_a_discarded_column_is_set_aside_value_by_value(files: Clean, landing: FakeLanding) -> None:
+    done = files(
+        {"a": b"id,new\n1,x\n2,\n"}, "schema_contract: { columns: discard_value }", (Field("id", "INT64"),)
+    )
+
+    assert (names(done), done.rows_staged, done.rows_quarantined) == (["id"], 2, 0)
+    (row,) = landing.rows(done.quarantine)
+    assert (row["column"], row["value"], row["reason"]) == ("new", "x", "the contract allows no new columns")
+
+
 def test_too_many_bad_rows(files: Clean) -> None:
     content = b"id,amount\n" + b"".join(b"%d,bad%d\n" % (n, n) for n in range(1, 8))
     with pytest.raises(QuarantineError) as refused:

@@ -41,13 +41,6 @@ def test_a_new_table_is_created_with_all_columns() -> None:
     assert decision.ddl == ({"op": "create", "fields": [ID.to_json()]},)
 
 
-@pytest.mark.parametrize("mode", ["evolve", "discard_row", "discard_value"])
-def test_only_freeze_forbids_a_new_table(mode: str) -> None:
-    assert decide({"Id": ID}, None, contract(tables=mode), is_text=False).ddl[0]["op"] == "create"
-    with pytest.raises(SchemaError, match=f"{TABLE} does not exist.*tables is freeze.*tables: evolve"):
-        decide({"Id": ID}, None, contract(tables="freeze"), is_text=False)
-
-
 def test_nothing_new_changes_nothing() -> None:
     decision = decide({"Id": ID}, (ID,), contract(), is_text=False)
     assert (decision.columns, decision.ddl, decision.notes) == ((Column("Id", ID),), (), ())
@@ -84,9 +77,11 @@ def test_rows_of_a_new_column_are_discarded() -> None:
 
 def test_values_of_a_new_column_are_discarded_and_said_to_be() -> None:
     decision = new_column("discard_value")
-    assert [column.original for column in decision.columns] == ["Id"]
+    assert decision.columns[1] == Column("New", Field("new", "STRING"), "discard_value", FORBIDDEN)
     assert decision.ddl == ()
-    assert decision.notes == ("column new is new: its values are discarded, as schema_contract.columns says",)
+    assert decision.notes == (
+        "column new is new: its values are quarantined, and its rows published without them",
+    )
 
 
 def test_a_missing_column_is_noted_and_relaxed() -> None:
@@ -157,7 +152,9 @@ def test_discard_keeps_the_published_type(mode: str, misfit: str) -> None:
     decision = held("STRING", "INT64", types=mode)
     assert decision.columns == (Column("A", Field("a", "INT64"), misfit),)
     assert decision.ddl == ()
-    assert decision.notes == ("column a looks like STRING: values that are not INT64 are quarantined",)
+    assert decision.notes == (
+        f"column a of {TABLE} is STRING in the source: values that are not INT64 are quarantined",
+    )
 
 
 @pytest.mark.parametrize("mode", ["evolve", "freeze", "discard_row"])

@@ -164,3 +164,27 @@ def test_a_field_for_the_api() -> None:
 def test_ddl() -> None:
     assert NESTED.ddl == "ARRAY<STRUCT<`b` INT64, `c` ARRAY<STRING>>>"
     assert Field("a", "NUMERIC").ddl == "NUMERIC"
+
+
+@pytest.mark.parametrize("element", ["DATE", "DATETIME", "TIMESTAMP"])
+def test_a_range_keeps_the_type_of_its_ends(element: str) -> None:
+    """https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema"""
+    api = {"name": "a", "type": "RANGE", "mode": "NULLABLE", "rangeElementType": {"type": element}}
+    field = Field.from_api(api)
+
+    assert (field.type, field.ddl) == (f"RANGE<{element}>", f"RANGE<{element}>")
+    assert field.to_api() == field.to_api(staged=True) == api
+    assert Field.from_json(field.to_json()) == field
+
+
+def test_nested_fields_of_bigquery_keep_their_own_types() -> None:
+    inner = [{"name": "at", "type": "RANGE", "mode": "REPEATED", "rangeElementType": {"type": "DATE"}},
+             {"name": "how_long", "type": "INTERVAL", "mode": "NULLABLE"},
+             {"name": "where", "type": "GEOGRAPHY", "mode": "NULLABLE"}]  # fmt: skip
+    api = {"name": "a", "type": "RECORD", "mode": "REPEATED", "fields": inner}
+
+    assert Field.from_api(api).to_api() == api
+    assert (
+        Field.from_api(api).ddl
+        == "ARRAY<STRUCT<`at` ARRAY<RANGE<DATE>>, `how_long` INTERVAL, `where` GEOGRAPHY>>"
+    )

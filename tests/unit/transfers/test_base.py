@@ -168,6 +168,14 @@ class TestTables:
 
         assert (again["rows"], again["window"]) == (3, "[-∞, 4)")
 
+    def test_the_manifest_carries_the_schema_that_the_ledger_keeps(
+        self, orders: Resource, warehouse: FakeWarehouse, landing: FakeLanding
+    ) -> None:
+        assert manifest_of(landing, extract_table(context(), orders, Numbers(1))).recorded == ""
+        warehouse.heads = [head(orders, declared_schema="kept")]
+        left = extract_table(context("manual__2"), orders, Numbers(*range(1, 15)))
+        assert manifest_of(landing, left).recorded == "kept"
+
     def test_another_run_goes_on_from_the_watermark(
         self, orders: Resource, warehouse: FakeWarehouse, landing: FakeLanding
     ) -> None:

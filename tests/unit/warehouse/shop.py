@@ -120,5 +120,5 @@ class Shop:
             "loaded_at": LATE, "load_id": load_id, "attempt": self.attempt, "run_id": "r", "mode": "live",
             "plan": dumps(plan), "resource": "orders", "rows_read": staged, "rows_staged": staged,
             "rows_quarantined": 0, "most_bad": 0, "bytes": 1, "checksum": "c", "spec_digest": "d",
-            "schema_changes": "[]", **values,
+            "schema_changes": "[]", "declared_schema": None, **values,
         }  # fmt: skip

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+import etl_factory
+from etl_factory.errors import NothingToLoad, SchemaError
+from etl_factory.schema.contract import Contract, decide
 from etl_factory.schema.types import Field
 from etl_factory.warehouse.ddl import (
     HISTORY_TYPES,
@@ -74,3 +79,51 @@ def test_hostile_names_stay_inside_their_quotes(change: dict[str, object]) -> No
 def test_an_unknown_change_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown schema change 'drop'"):
         ddl(TABLE, {"op": "drop", "name": "id"})
+
+
+# What would lose rows, values or digits. A constraint may end, and staging and quarantine rows have statements of
+# their own inside the transaction.
+DESTRUCTIVE = re.compile(
+    r"\b(DROP\s+(?!NOT NULL)|TRUNCATE\b|CREATE OR REPLACE\b|RENAME\s+(TO|COLUMN)\b|SET NOT NULL\b"
+    r"|SET DATA TYPE (?!NUMERIC$|BIGNUMERIC$))", re.IGNORECASE | re.MULTILINE
+)  # fmt: skip
+TEXTS = re.compile(r"'(?:[^'\\]|\\.)*'")
+
+
+@pytest.mark.parametrize("bad", ["DROP TABLE t", "drop column `a`", "TRUNCATE TABLE t", "ALTER TABLE t RENAME TO u",
+                                 "SET DATA TYPE INT64", "CREATE OR REPLACE TABLE t", "SET NOT NULL"])  # fmt: skip
+def test_what_is_destructive_is_seen(bad: str) -> None:
+    assert DESTRUCTIVE.search(bad)
+
+
+@pytest.mark.parametrize("snapshot", sorted(SNAPSHOT.parent.glob("*.sql")), ids=lambda path: path.stem)
+def test_no_statement_drops_or_narrows_anything(snapshot: Path) -> None:
+    statements = snapshot.read_text().split(";\n")
+    assert [text for text in statements if DESTRUCTIVE.search(TEXTS.sub("''", text))] == []
+
+
+@pytest.mark.parametrize("published", [None, "INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64", "STRING", "DATE"])
+@pytest.mark.parametrize("mode", ["evolve", "freeze", "discard_row", "discard_value"])
+def test_no_decision_of_the_contract_drops_or_narrows_anything(published: str | None, mode: str) -> None:
+    made: list[str] = []
+    for new in ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64", "STRING", "DATE"):
+        held = published and (Field("a", published, "REQUIRED"), Field("gone", "INT64", "REQUIRED"))
+        incoming = {"A": Field("a", new), "New": Field("new", new)}
+        with suppress(SchemaError, NothingToLoad):
+            decision = decide(incoming, held or None, Contract("p.d.t", mode, mode, mode), is_text=False)
+            made += [ddl("p.d.t", change) for change in decision.ddl]
+    assert [text for text in made if DESTRUCTIVE.search(TEXTS.sub("''", text))] == []
+    assert {text.split(" ")[0] for text in made} <= {"CREATE", "ALTER", "IF"}
+
+
+def test_the_package_writes_no_other_ddl() -> None:
+    """Staging tables are dropped by the client's own call, by their ids; everything else is in `ddl`."""
+    package = Path(etl_factory.__file__).parent
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(
+            r"\b(ALTER TABLE|CREATE TABLE|DROP (TABLE|COLUMN|VIEW|SCHEMA)|TRUNCATE TABLE)\b", path.read_text()
+        )
+    }
+    assert found <= {"warehouse/ddl.py", "warehouse/ledger.py"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etl_factory.errors import NotFoundError
+from etl_factory.errors import NotFoundError, TerminalError
 from etl_factory.landing.manifest import Plan, PlannedObject, dumps
 from etl_factory.warehouse.ledger import COLUMNS, Head, Ledger, LoadRow
 from etl_factory.warehouse.target import Destination, Target
@@ -100,8 +100,27 @@ def test_the_head_is_read_from_its_own_row() -> None:
     held, warehouse = ledger({"head": [row]})
 
     assert held.head() == Head(3, 1, "42", datetime(2025, 1, 1, tzinfo=UTC))
-    columns = "version, epoch, watermark, snapshot_at, watermark_of, published_at"
+    columns = "version, epoch, watermark, snapshot_at, watermark_of, published_at, declared_schema"
     assert warehouse.asked == [(f"SELECT {columns} FROM {TABLE} WHERE kind = 'head'", {})]
+
+
+def test_a_ledger_of_an_earlier_version_is_read_once_it_has_all_columns() -> None:
+    held, warehouse = ledger({"head": [{"version": 3}]})
+    warehouse.columns = [name for name in COLUMNS if name != "declared_schema"]
+    refused = iter([TerminalError("Unrecognized name: declared_schema")])
+    rows = warehouse.rows
+
+    def refusing(sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        for error in refused:
+            raise error
+        return rows(sql, **parameters)
+
+    warehouse.rows = refusing  # type: ignore[method-assign]  # BigQuery's refusal, once
+
+    assert held.head() == Head(version=3)
+    assert next(sql for sql, _ in warehouse.asked) == (
+        f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS `declared_schema` STRING"
+    )
 
 
 def test_a_load_is_found_by_its_attempt_and_absent_counts_are_zero() -> None:

@@ -42,6 +42,8 @@ TYPES: dict[str, tuple[str, pa.DataType]] = {
 # What a pattern alone cannot tell: 2025-02-31, twenty digits, a number that a float rounds.
 _TRIED = {"int": "INT64", "float": "FLOAT64", "date": "DATE", "timestamp": "DATETIME", "instant": "TIMESTAMP"}
 NUMBERS, MOMENTS = ("int", "numeric", "bignumeric", "float"), ("date", "timestamp", "instant")
+# What is surely one of 64 bits, without trying.
+_SHORT = {"int": r"^(0|-?[1-9]\d{0,17})$"}
 FITS = b"fits"
 _UNITS = ("s", "ms", "us", "ns")
 
@@ -53,10 +55,13 @@ class ColumnGuess:
         self.candidates = tuple(TYPES)
         self.is_empty, self.is_nested = True, False
 
+    def see_values(self, values: pa.Array) -> None:
+        """Narrow the candidates by more values, text or JSON."""
+        (self.see_json(values.storage) if is_json(values.type) else self.see(values))
+
     def see(self, values: pa.Array) -> None:
         """Narrow the candidates by more text; NULLs and text that is not UTF-8 say nothing."""
-        readable, _ = parsing.where_possible(values.cast(pa.binary()), lambda part: part.cast(pa.string()))
-        self._narrow(readable.drop_null(), self.candidates)
+        self._narrow(_readable(values).drop_null(), self.candidates)
 
     def see_json(self, values: pa.Array) -> None:
         """Narrow the candidates by more JSON values: a string is no number, whatever it spells."""
@@ -99,6 +104,38 @@ class ColumnGuess:
             return pa.field(name, pa.null())
         type_ = pa.json_() if self.is_nested else _first(self.candidates)
         return pa.field(name, type_, metadata={FITS: ",".join(self.candidates)})
+
+
+def is_spelt(type_: pa.DataType) -> bool:
+    """Whether values come as the file spells them, as text or as JSON."""
+    return is_text(type_) or is_json(type_)
+
+
+def shows_a_type(values: pa.Array) -> bool:
+    """Whether any value says something of its column's type."""
+    if not is_spelt(values.type):
+        return values.null_count < len(values)
+    guess = ColumnGuess()
+    guess.candidates = ()
+    guess.see_values(values)
+    return not guess.is_empty
+
+
+def beyond(values: pa.Array, name: str) -> bool | None:
+    """Whether the values that are not of a type of numbers are all wider numbers; None when all are of it."""
+    plain = values.storage if is_json(values.type) else _readable(values)
+    plain = plain.drop_null()
+    if not len(plain) or parsing.matches(plain, _SHORT.get(name, TYPES[name][0])):
+        return None
+    odd = plain.filter(pc.invert(pc.match_substring_regex(plain, TYPES[name][0])))
+    if not len(odd):
+        return None if _fits(plain, name) else True
+    return parsing.matches(odd, TYPES["bignumeric"][0])
+
+
+def _readable(values: pa.Array) -> pa.Array:
+    """Return text, NULL where it is not UTF-8."""
+    return parsing.where_possible(values.cast(pa.binary()), lambda part: part.cast(pa.string()))[0]
 
 
 def _first(candidates: tuple[str, ...]) -> pa.DataType:

@@ -1,8 +1,8 @@
 BEGIN TRANSACTION;
 
 UPDATE `acme-analytics.raw_etl._loads__shop_db__orders` SET version = version + 1, epoch = @epoch, watermark = @watermark,
-  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,
-  snapshot_at = IF(snapshot_at > @snapshot_at, snapshot_at, @snapshot_at)
+  watermark_of = @watermark_of, snapshot_at = @snapshot_at, published_at = @loaded_at,
+  load_id = @load_id, attempt = @attempt, declared_schema = @declared_schema
 WHERE kind = 'head' AND version = @expected;
 
 ASSERT @@row_count = 1 AS 'etl-factory: head moved';
@@ -64,7 +64,7 @@ FROM _judged AS j WHERE _etl_action = 'quarantined';
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') AS 'etl-factory: unbalanced, rows without a key';
 
-INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
+INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`, `declared_schema`)
 SELECT
   'load',
   @expected + 1,
@@ -90,7 +90,8 @@ SELECT
   @bytes,
   @checksum,
   @spec_digest,
-  @schema_changes
+  @schema_changes,
+  @declared_schema
 FROM _judged;
 
 COMMIT TRANSACTION;
