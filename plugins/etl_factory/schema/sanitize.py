@@ -16,6 +16,7 @@ from etl_factory.schema.casting import cast_column, decoded
 from etl_factory.schema.contract import Column, Contract, Decision, decide, leave_out
 from etl_factory.schema.naming import column_name, name_columns
 from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.schema.spelling import PLAIN, Spelling
 from etl_factory.schema.types import Field, field_of, is_text, is_untyped, may_be_unfit, staged_arrow
 
 SOURCE_URI = Field("_etl_source_uri", "STRING")
@@ -63,11 +64,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """How one resource's batches are cleaned: its columns, and the declared type of each."""
+    """How one resource's batches are cleaned: its columns, the declared type of each, and how text spells them."""
 
     columns: tuple[Column, ...]
     declared: pa.Schema
     is_file: bool
+    spelling: Spelling = PLAIN
 
     @property
     def staged(self) -> tuple[Field, ...]:
@@ -89,6 +91,12 @@ class Cleaning:
         """Whether rows of `schema` have the very names and types that clean rows have."""
         own = all(column.original == column.field.name for column in self.columns)
         return own and schema.equals(self.arrow)
+
+    def spelt(self, spelling: Spelling) -> Cleaning:
+        """The same cleaning of text in a spelling; raises SchemaError for a format of a column that is not there."""
+        if self.declared.names:
+            demand(spelling.dates, self.declared.names, "format.dates")
+        return replace(self, spelling=spelling)
 
     @property
     def doubtful(self) -> Cleaning:
@@ -208,7 +216,8 @@ def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[p
     if column.must_be_null:
         filled = pc.is_valid(decoded(array))
         return array, filled if pc.any(filled).as_py() else None
-    return cast_column(array, cleaning.declared.field(column.original).type, column.field)
+    text = cleaning.spelling.plain(array, column.original, column.field.type)
+    return cast_column(text, cleaning.declared.field(column.original).type, column.field)
 
 
 def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]]) -> Cleaned:
@@ -233,9 +242,10 @@ def _reject(batch: Batch, index: int, column: Column) -> Reject:
         for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True)
     }
     reason = column.must_be_null or f"not a {column.field.type} that BigQuery can hold exactly"
+    record = batch.records[index].as_py()
     return Reject(
-        record=batch.records[index].as_py(),
-        line=None,
+        record=record,
+        line=batch.line(record),
         column=column.original,
         value=bounded(_text(row[column.original])),
         reason=reason,

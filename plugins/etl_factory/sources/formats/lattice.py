@@ -16,7 +16,7 @@ both exactly, and in text where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import reduce
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from etl_factory.schema import parsing
 from etl_factory.schema.casting import cast_column, kind_of
+from etl_factory.schema.spelling import PLAIN, Spelling
 from etl_factory.schema.types import Field, is_binary, is_json, is_text, is_untyped
 
 _CLOCK = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
@@ -40,6 +41,11 @@ TYPES: dict[str, tuple[str, pa.DataType]] = {
 # What a pattern alone cannot tell: 2025-02-31, twenty digits, a number that a float rounds.
 _TRIED = {"int": "INT64", "float": "FLOAT64", "date": "DATE", "timestamp": "DATETIME", "instant": "TIMESTAMP"}
 NUMBERS, MOMENTS = ("int", "numeric", "bignumeric", "float"), ("date", "timestamp", "instant")
+# What fits the one fits the others, so that they need not be tried.
+_IMPLIED = {"int": ("numeric", "bignumeric"), "numeric": ("bignumeric",)}
+_GLANCE = 100
+# Plain numbers of so many characters are of the type whatever their digits.
+_INT_DIGITS, _FLOAT_DIGITS = 18, 15
 _FITS = b"fits"
 _UNITS = ("s", "ms", "us", "ns")
 
@@ -51,10 +57,17 @@ class ColumnGuess:
         self.candidates = tuple(TYPES)
         self.is_empty, self.is_nested = True, False
 
-    def see(self, values: pa.Array) -> None:
+    def see(self, values: pa.Array, spelling: Spelling = PLAIN) -> None:
         """Narrow the candidates by more text; NULLs and text that is not UTF-8 say nothing."""
         readable, _ = parsing.where_possible(values.cast(pa.binary()), lambda part: part.cast(pa.string()))
-        self._narrow(readable.drop_null(), self.candidates)
+        readable = readable.drop_null()
+        numbers = spelling.numbers(readable)
+        if numbers is readable:
+            self._narrow(readable, self.candidates)
+            return
+        as_numbers = ColumnGuess()
+        as_numbers._narrow(numbers, NUMBERS)
+        self._narrow(readable, ("bool", *MOMENTS), as_numbers.candidates)
 
     def see_json(self, values: pa.Array) -> None:
         """Narrow the candidates by more JSON values: a string is no number, whatever it spells."""
@@ -65,10 +78,15 @@ class ColumnGuess:
         self._narrow(parsing.unquoted(values.filter(strings)), MOMENTS)
         self._narrow(values.filter(pc.invert(strings)), ("bool", *NUMBERS))
 
-    def _narrow(self, values: pa.Array, among: tuple[str, ...]) -> None:
+    def _narrow(self, values: pa.Array, among: tuple[str, ...], known: Collection[str] = ()) -> None:
         if len(values):
             self.is_empty = False
-            self.candidates = tuple(name for name in self.candidates if name in among and _fits(values, name))
+            longest = pc.max(pc.binary_length(values)).as_py()
+            kept: list[str] = list(known)
+            for name in self.candidates:
+                if name in among and name not in kept and _fits(values, name, longest):
+                    kept += [name, *_implied(name, longest)]
+            self.candidates = tuple(name for name in self.candidates if name in kept)
 
     def field(self, name: str) -> pa.Field:
         """Return the guess as a field that remembers all that fits; `null` when no value was seen."""
@@ -78,13 +96,27 @@ class ColumnGuess:
         return pa.field(name, type_, metadata={_FITS: ",".join(self.candidates)})
 
 
+def declared_field(name: str, type_: str) -> pa.Field:
+    """Return a column whose BigQuery type config tells by the format of its values: nothing is guessed."""
+    candidate = next(candidate for candidate, tried in _TRIED.items() if tried == type_)
+    return pa.field(name, TYPES[candidate][1], metadata={_FITS: candidate})
+
+
 def _first(candidates: tuple[str, ...]) -> pa.DataType:
     return TYPES[candidates[0]][1] if candidates else pa.string()
 
 
-def _fits(values: pa.Array, name: str) -> bool:
-    if not parsing.matches(values, TYPES[name][0]):
+def _implied(name: str, longest: int) -> tuple[str, ...]:
+    implied = _IMPLIED.get(name, ())
+    return (*implied, "float") if implied and longest <= _FLOAT_DIGITS else implied
+
+
+def _fits(values: pa.Array, name: str, longest: int) -> bool:
+    pattern = TYPES[name][0]
+    if not parsing.matches(values[:_GLANCE], pattern) or not parsing.matches(values, pattern):
         return False
+    if name == "int" and longest <= _INT_DIGITS:
+        return True
     return name not in _TRIED or cast_column(values, values.type, Field(name, _TRIED[name]))[1] is None
 
 
