@@ -23,6 +23,7 @@ from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.operators.deletes import finds_deletes
+from etl_factory.operators.findings import Findings
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sampling import Take, takes
 from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
@@ -53,6 +54,7 @@ class Sanitizer:
         self.prefix = f"{resource.target.landing_prefix(manifest.plan.load_id)}/{attempt}"
         self.is_file = isinstance(resource.spec, Files)
         self.staged, self.quarantine = 0, Quarantine(resource.name, manifest.plan.load_id)
+        self.findings = Findings()
 
     def run(self, published: tuple[Field, ...] | None) -> Manifest:
         """Clean every part; return the manifest of this step.
@@ -63,6 +65,8 @@ class Sanitizer:
         """
         declared = self._declared()
         cleaning, decision = self._plan(declared, published)
+        if isinstance(self.resource.spec, Files):
+            cleaning = cleaning.spelt(format_of(self.resource.spec.format).spelling)
         written = self._reused(cleaning) or self._rewritten(cleaning)
         done = self.manifest.then(
             step="sanitize",
@@ -71,7 +75,7 @@ class Sanitizer:
             quarantine=written.quarantine,
             fields=tuple(staged.to_json() for staged in cleaning.staged),
             ddl=decision.ddl,
-            notes=decision.notes,
+            notes=(*decision.notes, *self.findings.notes),
             files=written.files,
             rows_read=sum(of.rows for of in written.files) if self.is_file else self.manifest.rows_read,
             rows_staged=self.staged,
@@ -194,8 +198,10 @@ class Sanitizer:
             yield from table_batches(self.landing, part)
             return
         assert isinstance(self.resource.spec, Files)
+        reader = format_of(self.resource.spec.format)
         with self.landing.open(part) as stream, _naming(part):
-            yield from format_of(self.resource.spec.format).read(stream)
+            yield from reader.read(stream)
+        self.findings.add(part.source.uri if part.source else part.uri, reader.findings)
 
     def _checked(self, done: Manifest, *, has_columns: bool) -> Manifest:
         if done.rows_read != done.rows_staged + done.rows_quarantined:
