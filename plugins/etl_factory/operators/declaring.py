@@ -117,7 +117,7 @@ class Watch:
 
     def _see_number(self, name: str, values: pa.Array) -> None:
         """Go on as long as all numbers fit; one value that is no number keeps the column from being widened at all."""
-        match beyond(values, self._widened[name]) if name in self._widened else None:
+        match beyond(values, self._widened[name], self.cleaning.spelling) if name in self._widened else None:
             case True:
                 raise Moved(f"column {name!r} holds a number that its type does not hold")
             case False:

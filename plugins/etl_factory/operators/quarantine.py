@@ -72,4 +72,5 @@ class Quarantine:
 
 def _shown(where: str, reject: Reject) -> str:
     column = f", column {reject.column!r}" if reject.column else ""
-    return f"{where}, record {reject.record}{column}: {reject.value[:80]!r} {reject.reason}"
+    line = "" if reject.line is None else f" (line {reject.line})"
+    return f"{where}, record {reject.record}{line}{column}: {reject.value[:80]!r} {reject.reason}"

@@ -24,6 +24,7 @@ from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.operators.declaring import Moved, Watch, inferred, naming, steady, widened
 from etl_factory.operators.deletes import finds_deletes
+from etl_factory.operators.findings import Findings
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sampling import Take, takes
 from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
@@ -68,6 +69,7 @@ class Sanitizer:
         self.prefix = f"{resource.target.landing_prefix(manifest.plan.load_id)}/{attempt}"
         self.is_file = isinstance(resource.spec, Files)
         self.staged, self.quarantine = 0, Quarantine(resource.name, manifest.plan.load_id)
+        self.findings = Findings()
 
     def run(self, published: tuple[Field, ...] | None) -> Manifest:
         """Clean every part; return the manifest of this step.
@@ -85,7 +87,7 @@ class Sanitizer:
             quarantine=written.quarantine,
             fields=tuple(staged.to_json() for staged in made.cleaning.staged),
             ddl=decision.ddl,
-            notes=decision.notes,
+            notes=(*decision.notes, *self.findings.notes),
             files=written.files,
             rows_read=sum(of.rows for of in written.files) if self.is_file else self.manifest.rows_read,
             rows_staged=self.staged,
@@ -162,6 +164,8 @@ class Sanitizer:
             is_file=self.is_file,
             is_text=self._is_text,
         )
+        if isinstance(spec, Files):
+            cleaning = cleaning.spelt(format_of(spec.format).spelling)
         if cleaning.has_columns:
             check_keys(spec.primary_key, cleaning.columns, contract.table)
             ddl = shaped(decision, spec.partition_by, spec.cluster_by, contract.table)
@@ -255,9 +259,10 @@ class Sanitizer:
             yield from table_batches(self.landing, part)
             return
         assert isinstance(self.resource.spec, Files)
+        reader = format_of(self.resource.spec.format)
         with self.landing.open(part) as stream, naming(part):
-            reader = format_of(self.resource.spec.format)
             yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
+        self.findings.add(part.source.uri if part.source else part.uri, reader.findings)
 
     def _checked(self, done: Manifest, *, has_columns: bool) -> Manifest:
         if done.rows_read != done.rows_staged + done.rows_quarantined:

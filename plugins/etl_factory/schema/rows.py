@@ -30,11 +30,19 @@ class Reject:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows in file order with their record numbers (int64, from 1), and the records that were no rows."""
+    """Rows in file order with their record numbers (int64, from 1), and the records that were no rows.
+
+    `line_offset` is what makes a record's line of its number; None where lines mean nothing or are not known.
+    """
 
     rows: pa.RecordBatch
     records: pa.Array
     rejects: tuple[Reject, ...] = ()
+    line_offset: int | None = None
+
+    def line(self, record: int) -> int | None:
+        """Return the line on which a record stands, None where it is not known."""
+        return None if self.line_offset is None else record + self.line_offset
 
     def __len__(self) -> int:
         return len(self.records) + len(self.rejects)
@@ -47,7 +55,7 @@ class Batch:
         end = numbers[limit]
         kept = sum(number < end for number in self.records.to_pylist())
         rejects = tuple(reject for reject in self.rejects if reject.record < end)
-        return Batch(self.rows.slice(0, kept), self.records.slice(0, kept), rejects)
+        return Batch(self.rows.slice(0, kept), self.records.slice(0, kept), rejects, self.line_offset)
 
 
 def first_records(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:

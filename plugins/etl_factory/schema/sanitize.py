@@ -17,6 +17,7 @@ from etl_factory.schema.contract import Column, Contract, Decision, decide, leav
 from etl_factory.schema.naming import column_name, name_columns
 from etl_factory.schema.records import record_field
 from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.schema.spelling import PLAIN, Spelling
 from etl_factory.schema.types import (
     Field,
     field_of,
@@ -73,7 +74,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """How one resource's batches are cleaned: its columns, and the declared type of each.
+    """How one resource's batches are cleaned: its columns, the declared type of each, and how text spells them.
 
     `is_text`: the declared types are guesses from spelt values, which change no value.
     """
@@ -82,6 +83,7 @@ class Cleaning:
     declared: pa.Schema
     is_file: bool
     is_text: bool = False
+    spelling: Spelling = PLAIN
 
     @property
     def staged(self) -> tuple[Field, ...]:
@@ -111,6 +113,12 @@ class Cleaning:
         """Whether rows of `schema` have the very names and types that clean rows have."""
         own = all(column.original == column.field.name for column in self.columns)
         return own and schema.equals(self.arrow)
+
+    def spelt(self, spelling: Spelling) -> Cleaning:
+        """The same cleaning of text in a spelling; raises SchemaError for a format of a column that is not there."""
+        if self.declared.names:
+            demand(spelling.dates, self.declared.names, "format.dates")
+        return replace(self, spelling=spelling)
 
     @property
     def doubtful(self) -> Cleaning:
@@ -235,8 +243,9 @@ def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[p
     if column.must_be_null:
         filled = pc.is_valid(decoded(array))
         return array, filled if pc.any(filled).as_py() else None
-    declared = array.type if cleaning.is_text else cleaning.declared.field(column.original).type
-    return cast_column(array, declared, column.field, drops=column.drops_new_parts)
+    values = cleaning.spelling.plain(array, column.original, column.field.type)
+    declared = values.type if cleaning.is_text else cleaning.declared.field(column.original).type
+    return cast_column(values, declared, column.field, drops=column.drops_new_parts)
 
 
 def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]]) -> Cleaned:
@@ -262,9 +271,10 @@ def _reject(batch: Batch, index: int, column: Column) -> Reject:
         for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True)
     }
     reason = column.must_be_null or f"not a {column.field.ddl} that BigQuery can hold exactly"
+    record = batch.records[index].as_py()
     return Reject(
-        record=batch.records[index].as_py(),
-        line=None,
+        record=record,
+        line=batch.line(record),
         column=column.original,
         value=bounded(_text(row[column.original])),
         reason=reason,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from etl_factory.schema.date_formats import DateFormat, FormatError
 from etl_factory.sources._spec import Spec
 from etl_factory.sources.words import Count
 
@@ -22,6 +23,24 @@ def _known_encoding(value: str) -> str:
     return value
 
 
+def _known_or_auto(value: str) -> str:
+    return value if value == "auto" else _known_encoding(value)
+
+
+def _date_format(value: str) -> str:
+    try:
+        DateFormat(value)
+    except FormatError as error:
+        raise ValueError(f"{error}: write a date as %d.%m.%Y, a moment as %Y-%m-%d %H:%M:%S") from error
+    return value
+
+
+def _one_or_auto(value: str) -> str:
+    if value != "auto" and len(value) != 1:
+        raise ValueError(f"{value!r} is not one character, nor auto, which finds it")
+    return value
+
+
 class Compressed(Spec):
     """A text format whose files may be compressed; `auto` goes by the file's first bytes."""
 
@@ -30,22 +49,42 @@ class Compressed(Spec):
 
 
 class CsvFormat(Compressed):
-    """Delimited text (RFC 4180 and its relatives)."""
+    """Delimited text (RFC 4180 and its relatives).
+
+    `decimal`, `thousands` and `dates` say how numbers and moments are spelt; text stays as it is.
+    """
 
     type: Literal["csv"]
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: Annotated[str, AfterValidator(_known_or_auto)] = "utf-8"
+    delimiter: Annotated[str, AfterValidator(_one_or_auto)] = ","
     quote: str = Field(default='"', max_length=1)
     escape: str = Field(default="", max_length=1)
     header: bool = True
     column_names: tuple[str, ...] = ()
     skip_rows: Count = 0
+    comment: str = Field(default="", max_length=8)
     null_values: tuple[str, ...] = ("",)
+    decimal: Literal[".", ","] = "."
+    thousands: str = Field(default="", max_length=1)
+    dates: dict[str, Annotated[str, AfterValidator(_date_format)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _distinct_marks(self) -> CsvFormat:
         marks = [mark for mark in (self.delimiter, self.quote, self.escape) if mark]
         if len({*marks, "\n", "\r"}) < len(marks) + 2:
             raise ValueError("delimiter, quote and escape must differ, and none may be a line break")
+        if self.comment.startswith((*marks, " ")) or {"\n", "\r"} & set(self.comment):
+            raise ValueError(
+                "comment must begin with no blank or other mark of the format, and hold no line break"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _marks_of_numbers(self) -> CsvFormat:
+        if self.thousands == self.decimal or self.thousands in (*"0123456789+-eE\n\r",):
+            raise ValueError(
+                "thousands must be a mark other than decimal, such as '.', a blank or an apostrophe"
+            )
         return self
 
 

@@ -110,7 +110,7 @@ SOURCE_CASES = [
     ("no objects", FILES.replace("s3://bucket/prices/*.csv", "s3://bucket"), None, ["shop_db.yaml:6: resources.prices.path: path 's3://bucket' must name objects after the bucket, for example s3://bucket/**/*.csv"]),
     ("unknown format", FILES.replace("format: csv", "format: excel"), None, ["shop_db.yaml:7: resources.prices.format.type: 'excel' is not one of csv, jsonl, json, parquet"]),
     ("unknown encoding", FILES.replace("format: csv", "format: {type: csv, encoding: klingon}"), None, ["shop_db.yaml:7: resources.prices.format.encoding: unknown encoding 'klingon': use a name such as utf-8, windows-1250, latin-1"]),
-    ("delimiter too long", FILES.replace("format: csv", "format: {type: csv, delimiter: '||'}"), None, ["shop_db.yaml:7: resources.prices.format.delimiter: String should have at most 1 character"]),
+    ("delimiter too long", FILES.replace("format: csv", "format: {type: csv, delimiter: '||'}"), None, ["shop_db.yaml:7: resources.prices.format.delimiter: '||' is not one character, nor auto, which finds it"]),
     ("a delimiter may be a control character, its file's text may not", FILES.replace("format: csv", 'format: {type: csv, delimiter: "\\x01"}\n    description: "\\x01"'), None, ["shop_db.yaml:8: resources.prices.description: control character \\x01 is not allowed: remove it"]),
     ("nothing in it", "{}", None, ["shop_db.yaml:1: the mapping is empty: write at least the required keys"]),
     ("control character", "public.orders", '"a\\0b"', ["shop_db.yaml:6: resources.orders.table: control character \\x00 is not allowed: remove it"]),

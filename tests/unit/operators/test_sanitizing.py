@@ -300,11 +300,12 @@ def test_a_quarantined_row_says_where_it_stood_and_why(files: Clean, landing: Fa
     rows = sorted(landing.rows(done.quarantine), key=lambda row: row["record"])
     assert all(before <= row.pop("quarantined_at") <= datetime.now(UTC) for row in rows)
     assert json.loads(rows[0].pop("row")) == {"id": "2", "amount": "x"}
-    where = {"resource": "orders", "load_id": LOAD_ID, "file": "s3://drops/a.csv", "line": None}
+    where = {"resource": "orders", "load_id": LOAD_ID, "file": "s3://drops/a.csv"}
     assert rows == [
-        {**where, "record": 2, "column": "amount", "value": "x",
+        {**where, "record": 2, "line": 3, "column": "amount", "value": "x",
          "reason": "not a NUMERIC that BigQuery can hold exactly"},
-        {**where, "record": 3, "column": "", "value": "", "reason": "1 fields where 2 were expected", "row": "3"},
+        {**where, "record": 3, "line": 4, "column": "", "value": "",
+         "reason": "1 fields where 2 were expected", "row": "3"},
     ]  # fmt: skip
 
 
@@ -333,8 +334,8 @@ def test_too_many_bad_rows(files: Clean) -> None:
     message = str(refused.value)
     assert message.startswith(
         "acme__shop.orders: 7 of 7 rows are bad, more than max_bad_rows allows. Nothing was published."
-        f" All bad rows: {PREFIX}/quarantine-00000.parquet. The first: s3://drops/a.csv, record 1, column 'amount':"
-        " 'bad1' not a NUMERIC that BigQuery can hold exactly; s3://drops/a.csv, record 2,"
+        f" All bad rows: {PREFIX}/quarantine-00000.parquet. The first: s3://drops/a.csv, record 1 (line 2),"
+        " column 'amount': 'bad1' not a NUMERIC that BigQuery can hold exactly; s3://drops/a.csv, record 2 (line 3),"
     )
     assert "'bad5'" in message
     assert "'bad6'" not in message
@@ -612,3 +613,29 @@ def test_a_key_that_cannot_be_held_is_quarantined_whatever_config_says(table: Cl
     done = table(ODD, spec=spec, declared=MOMENTS)
 
     assert (done.rows_staged, done.rows_quarantined) == (1, 1)
+
+
+def test_what_was_detected_in_which_files_is_noted(files: Clean) -> None:
+    names = [f"{number}.csv" for number in range(5)]
+    done = files(dict.fromkeys(names, b"id;note\n1;x\n"), format="{ type: csv, delimiter: auto }")
+
+    assert done.rows_staged == 5
+    assert [note for note in done.notes if "delimiter" in note] == [
+        "delimiter detected as ';': s3://drops/0.csv, s3://drops/1.csv, s3://drops/2.csv and 2 more files"
+    ]
+
+
+def test_numbers_and_dates_are_read_as_config_spells_them_and_quarantined_with_their_line(
+    files: Clean, landing: FakeLanding
+) -> None:
+    done = files(
+        {"1.csv": b"day;amount;text\n31.01.2025;1.234,5;1.234\n31.02.2025;1;x\n"},
+        "max_bad_rows: 1",
+        format='{ type: csv, delimiter: ";", decimal: ",", thousands: ".", dates: { day: "%d.%m.%Y" } }',
+    )
+
+    assert (done.rows_staged, done.rows_quarantined) == (1, 1)
+    types = {field["name"]: field["type"] for field in done.fields}
+    assert (types["day"], types["amount"], types["text"]) == ("DATE", "NUMERIC", "STRING")
+    (bad,) = landing.rows(done.quarantine)
+    assert (bad["record"], bad["line"], bad["column"], bad["value"]) == (2, 3, "day", "31.02.2025")

@@ -7,18 +7,26 @@ import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, ClassVar
+from typing import IO, ClassVar, Protocol
 
 import pyarrow as pa
 
 from etl_factory.errors import TerminalError
 from etl_factory.schema.rows import Batch
+from etl_factory.schema.spelling import PLAIN, Spelling
 
 
 class Format(ABC):
-    """One format. `is_text`: its values are spelt, so that a column's type is a guess from its values."""
+    """One format. `is_text`: its values are spelt, so that a column's type is a guess from its values.
+
+    `findings` says what was detected, rather than declared, in the file that was opened last; `spelling`, how its
+    numbers and moments are to be read.
+    """
 
     is_text: ClassVar[bool]
+
+    findings: tuple[str, ...] = ()
+    spelling: Spelling = PLAIN
 
     @abstractmethod
     def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
@@ -55,12 +63,22 @@ def is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
+class Readable(Protocol):
+    """What gives bytes: all there are, or up to `size`, none only at the end."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes."""
+
+
 class Peekable:
-    """A readable stream whose first bytes can be looked at, and that may have a `tail` after its last byte."""
+    """A readable stream whose first bytes can be looked at, and that may have a `tail` after its last byte.
 
-    closed = False
+    `dropped` counts the lines that were left out of what was read, or looked at, so far.
+    """
 
-    def __init__(self, stream: IO[bytes], tail: bytes = b"") -> None:
+    closed, dropped = False, 0
+
+    def __init__(self, stream: Readable, tail: bytes = b"") -> None:
         self.stream, self.tail, self.held = stream, tail, b""
         self.last = b"\n"
 
@@ -70,15 +88,19 @@ class Peekable:
             self.held += fresh
         return self.held[:size]
 
+    def take(self, size: int) -> bytes:
+        """Take the next bytes, `size` of them unless the stream is shorter."""
+        given = self.peek(size)
+        self.held = self.held[len(given) :]
+        return given
+
     def read(self, size: int = -1) -> bytes:
         """Return `size` bytes, or what is left: Arrow's parsers take a shorter answer for a block of its own."""
         if size < 0:
             size = len(self.held) + 1
             while len(self.peek(size)) == size:
                 size *= 2
-        given = self.peek(size)
-        self.held = self.held[len(given) :]
-        return given
+        return self.take(size)
 
     def _fresh(self, size: int) -> bytes:
         fresh = bytes(self.stream.read(size))

@@ -2,58 +2,84 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import IO, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from etl_factory.errors import TerminalError
-from etl_factory.schema.rows import Batch, Reject, bounded, first_records
-from etl_factory.sources.formats.base import Format, Peekable, damaged_file_errors, decompressed, is_utf8
-from etl_factory.sources.formats.lattice import ColumnGuess
+from etl_factory.schema.date_formats import DateFormat
+from etl_factory.schema.rows import Batch, first_records
+from etl_factory.schema.spelling import Spelling
+from etl_factory.sources.formats._encodings import utf8
+from etl_factory.sources.formats._foreign import refuse_foreign
+from etl_factory.sources.formats._heads import Head, read_head
+from etl_factory.sources.formats._numbering import Blocks, Numbering
+from etl_factory.sources.formats._records import Cutter
+from etl_factory.sources.formats.base import Format, Peekable, damaged_file_errors, decompressed
+from etl_factory.sources.formats.lattice import ColumnGuess, declared_field
 from etl_factory.sources.specs import CsvFormat
 
 BLOCK_BYTES = 8 * 1024 * 1024
-HEADER_BYTES = 1024 * 1024
+KIND_BYTES = 64 * 1024
 
 
 class Csv(Format):
     """CSV as its spec says; an unquoted empty field is NULL, a quoted one is an empty string.
 
     An empty line is no record, unless there is only one column: there it is a NULL. Text that is not of the
-    declared encoding stays as it is, so that its row, and not the whole file, is bad.
+    declared encoding stays as it is, so that its row, and not the whole file, is bad. A record of up to
+    `BLOCK_BYTES` is always read; one that is longer may be refused, and one of twice that is.
     """
 
     is_text: ClassVar[bool] = True
 
     def __init__(self, spec: CsvFormat) -> None:
         self.spec = spec
+        dates = {column: DateFormat(text) for column, text in spec.dates.items()}
+        self.spelling = Spelling(spec.decimal, spec.thousands, dates)
 
     def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
-        """Guess each column's type from all rows, or the first ones."""
-        guesses: dict[str, ColumnGuess] = {}
-        for batch in first_records(self.read(stream), limit):
-            for name, column in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
-                guesses.setdefault(name, ColumnGuess()).see(column)
-        return pa.schema([guess.field(name) for name, guess in guesses.items()])
+        """Guess each column's type from all rows, or the first ones; a format of dates leaves nothing to guess."""
+        with damaged_file_errors():
+            opened = self._opened(stream)
+            if opened is None:
+                return pa.schema([])
+            head, records = opened
+            guesses = {name: ColumnGuess() for name in head.names if name not in self.spelling.dates}
+            for batch in first_records(self._batches(head, records), limit):
+                for name, guess in guesses.items():
+                    guess.see(_values(batch.rows, name, head), self.spelling)
+        return pa.schema(
+            [self._field(name, guesses) for name in head.names if _is_column(name, head, guesses)]
+        )
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records; one with too few or too many fields is a reject with its text.
 
         Raises TerminalError for a file that cannot be cut into records, as with a quote that is never closed.
         """
-        self._check_marks()
         with damaged_file_errors():
-            text = decompressed(stream, self.spec.compression)
-            if not is_utf8(self.spec.encoding):
-                text = pa.transcoding_input_stream(text, self.spec.encoding, "utf-8")
-            source = Peekable(text)
-            first, skipped = self._first_record(source)
-            if first:
-                yield from self._numbered(source, first, skipped)
+            opened = self._opened(stream)
+            if opened is not None:
+                yield from self._batches(*opened)
+
+    def _field(self, name: str, guesses: dict[str, ColumnGuess]) -> pa.Field:
+        guess = guesses.get(name)
+        return guess.field(name) if guess else declared_field(name, self.spelling.dates[name].kind)
+
+    def _opened(self, stream: IO[bytes]) -> tuple[Head, Peekable] | None:
+        """Return what stands above the records, and the records in UTF-8; None for an empty file."""
+        self._check_marks()
+        findings: list[str] = []
+        source = Peekable(decompressed(stream, self.spec.compression))
+        refuse_foreign(source.peek(KIND_BYTES))
+        text = utf8(source, self.spec.encoding, findings.append)
+        opened = read_head(text, self.spec, findings.append)
+        self.findings = tuple(findings)
+        return opened
 
     def _check_marks(self) -> None:
         for name in ("delimiter", "quote", "escape"):
@@ -63,137 +89,91 @@ class Csv(Format):
                     f"format.{name} is {mark!r}, but the parser takes only ASCII characters there"
                 )
 
-    def _first_record(self, source: Peekable) -> tuple[list[str], int]:
-        """Return the first record, looking only, and how many lines come before it; none for an empty file."""
-        lines = io.StringIO(source.peek(HEADER_BYTES).decode("utf-8-sig", errors="replace"), newline="")
-        for _ in range(self.spec.skip_rows):
-            lines.readline()
-        reader = csv.reader(
-            lines, delimiter=self.spec.delimiter, quotechar=self.spec.quote or None,
-            quoting=csv.QUOTE_MINIMAL if self.spec.quote else csv.QUOTE_NONE, escapechar=self.spec.escape or None,
-            doublequote=not self.spec.escape,
-        )  # fmt: skip
-        for blank, record in enumerate(reader):
-            if record:
-                self._check_first(record)
-                return record, self.spec.skip_rows + (blank if self.spec.header else 0)
-        return [], 0
-
-    def _check_first(self, first: list[str]) -> None:
-        names = self.spec.column_names
-        if names and len(first) != len(names):
-            raise TerminalError(
-                f"format.column_names gives {len(names)} names, but the first record has {len(first)} fields"
-            )
-        if self.spec.header and any("\ufffd" in name for name in first):
-            raise TerminalError(
-                f"the header is not {self.spec.encoding} text: {', '.join(first)}. Set format.encoding to the file's,"
-                " such as windows-1250"
-            )
-
-    def _numbered(self, source: Peekable, first: list[str], skipped: int) -> Iterator[Batch]:
+    def _batches(self, head: Head, records: Peekable) -> Iterator[Batch]:
         """Number the records, and see that the seal, the last record of all, comes out whole."""
-        names = list(self.spec.column_names) or unique_names(first if self.spec.header else [""] * len(first))
-        broken: list[pacsv.InvalidRow] = []
-        numbering = _Numbering(skipped, has_header=self.spec.header)
-        last = pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(names), names)
-        for batch in self._reader(source, len(names), skipped, broken):
-            rows = pa.RecordBatch.from_arrays(batch.columns, names=names)
-            if rows.num_rows:
-                yield numbering.number(last, broken)
-                last = numbering.without_header(rows)
-        if not last.num_rows or set(last.slice(last.num_rows - 1).to_pylist()[0].values()) != {self._seal}:
-            raise TerminalError(
-                f"record {numbering.next + last.num_rows - 1} opens a {self.spec.quote or self.spec.escape} that is"
-                " never closed, so that the rest of the file would be one value. Nothing of it was loaded; repair"
-                " it, or correct format.quote and format.escape in the source's YAML"
-            )
-        yield numbering.number(last.slice(0, last.num_rows - 1), broken)
-
-    @property
-    def _seal(self) -> str:
-        """A value that no mark of the format can change."""
-        marks = (self.spec.delimiter, self.spec.quote, self.spec.escape)
-        return next(letter for letter in "ends" if letter not in marks) * 8
-
-    def _reader(
-        self, source: Peekable, width: int, skipped: int, broken: list[pacsv.InvalidRow]
-    ) -> pacsv.CSVStreamingReader:
-        def keep(row: pacsv.InvalidRow) -> str:
-            broken.append(row)
-            return "skip"
-
-        # Columns go by position: a header that Arrow read otherwise than we do would leave its types to a guess.
-        names = [f"f{position}" for position in range(width)]
-        source.tail = self.spec.delimiter.join([self._seal] * width).encode() + b"\n"
-        return pacsv.open_csv(
-            pa.PythonFile(source, mode="r"),
-            read_options=pacsv.ReadOptions(
-                use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=skipped,
-            ),
-            parse_options=pacsv.ParseOptions(
-                delimiter=self.spec.delimiter, quote_char=self.spec.quote or False, double_quote=not self.spec.escape,
-                escape_char=self.spec.escape or False, newlines_in_values=True, ignore_empty_lines=width > 1,
-                invalid_row_handler=keep,
-            ),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), null_values=list(self.spec.null_values),
-                strings_can_be_null=True, quoted_strings_can_be_null=False, check_utf8=False,
-            ),
-        )  # fmt: skip
+        seal = _seal(head.cutter)
+        line = head.cutter.delimiter.join([seal] * len(head.names)) + b"\n"
+        blocks = Blocks(records, line, line)
+        numbering = Numbering(blocks, head.lines)
+        held: Batch | None = None
+        for columns in _read_on(_reader(blocks, head, self.spec, numbering), numbering):
+            batch = numbering.number(pa.RecordBatch.from_arrays(columns, names=head.names))
+            if held is None:
+                batch = _part(batch, 1)
+            if batch.rows.num_rows:
+                if held:
+                    yield held
+                held = batch
+        if held is None or not _is_seal(held.rows, seal):
+            raise TerminalError(_never_closed(numbering, head.cutter))
+        yield _part(held, 0, held.rows.num_rows - 1)
 
 
-class _Numbering:
-    """Gives each record its number in the file, broken ones included; `skipped`: lines before the first.
-
-    A header is read like a record, which is then dropped: Arrow, asked to skip it, skips one more for every
-    NUL in it.
-    """
-
-    def __init__(self, skipped: int, *, has_header: bool) -> None:
-        self.before, self.next = skipped + int(has_header), 1
-        self.has_header = has_header
-        self.taken: set[int] = set()
-
-    def without_header(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Drop the header from the first batch."""
-        header, self.has_header = self.has_header, False
-        return rows.slice(1) if header else rows
-
-    def number(self, rows: pa.RecordBatch, broken: list[pacsv.InvalidRow]) -> Batch:
-        """Number a batch, and turn the broken rows met on the way, or ahead of it, into rejects."""
-        rejects = tuple(self._reject(row) for row in broken)
-        broken.clear()
-        self.taken.update(reject.record for reject in rejects)
-        return Batch(rows, pa.array(self._free(rows.num_rows), pa.int64()), rejects)
-
-    def _free(self, count: int) -> range | list[int]:
-        first = self.next
-        if not self.taken:
-            self.next += count
-            return range(first, self.next)
-        free: list[int] = []
-        while len(free) < count:
-            if self.next in self.taken:
-                self.taken.remove(self.next)
-            else:
-                free.append(self.next)
-            self.next += 1
-        return free
-
-    def _reject(self, row: pacsv.InvalidRow) -> Reject:
-        reason = f"{row.actual_columns} fields where {row.expected_columns} were expected"
-        return Reject(row.number - self.before, None, "", "", reason, bounded(row.text))
+def _is_column(name: str, head: Head, guesses: dict[str, ColumnGuess]) -> bool:
+    is_last = head.spare and name == head.names[-1]
+    return not is_last or name not in guesses or not guesses[name].is_empty
 
 
-def unique_names(header: list[str]) -> list[str]:
-    """Name every column: an empty header is `column_<n>`, a repeated one gets `_2`, `_3` and so on."""
-    names: list[str] = []
-    for position, given in enumerate(header, 1):
-        base = given.strip() or f"column_{position}"
-        name, number = base, 1
-        while name in names:
-            number += 1
-            name = f"{base}_{number}"
-        names.append(name)
-    return names
+def _values(rows: pa.RecordBatch, name: str, head: Head) -> pa.Array:
+    """Return a column's values; of the one that delimiters at the ends of lines make, those that are filled."""
+    values = rows.column(head.names.index(name))
+    if not head.spare or name != head.names[-1]:
+        return values
+    return values.filter(pc.not_equal(pc.binary_length(values), 0))
+
+
+def _part(batch: Batch, first: int, count: int | None = None) -> Batch:
+    """Leave rows out of a batch at its ends: those that we put around the file's own."""
+    rows, records = batch.rows.slice(first, count), batch.records.slice(first, count)
+    return Batch(rows, records, batch.rejects, batch.line_offset)
+
+
+def _seal(cutter: Cutter) -> bytes:
+    """Return a value that no mark of the format can change."""
+    marks = cutter.delimiter + cutter.quote + cutter.escape
+    return next(letter for letter in (b"e", b"n", b"d", b"s") if letter not in marks) * 8
+
+
+def _is_seal(rows: pa.RecordBatch, seal: bytes) -> bool:
+    last = (column.slice(rows.num_rows - 1).cast(pa.binary()) for column in rows.columns)
+    return all(value[0].as_py() == seal for value in last)
+
+
+def _never_closed(numbering: Numbering, cutter: Cutter) -> str:
+    mark = (cutter.quote or cutter.escape).decode()
+    return (
+        f"{numbering.latest} opens a {mark} that is never closed, so that the rest of the file would be one value."
+        " Nothing of it was loaded; repair it, or correct format.quote and format.escape in the source's YAML"
+    )
+
+
+def _read_on(reader: pacsv.CSVStreamingReader, numbering: Numbering) -> Iterator[list[pa.Array]]:
+    """Yield the columns of each block; a record that spans more than two of them is too long."""
+    try:
+        for batch in reader:
+            yield batch.columns
+    except pa.ArrowInvalid as error:
+        if "straddling object" not in str(error):
+            raise
+        raise TerminalError(
+            f"{numbering.upcoming} is longer than {BLOCK_BYTES} bytes, or opens a quote that is never closed. Nothing"
+            " of the file was loaded; repair it, or correct format.quote and format.escape in the source's YAML"
+        ) from error
+
+
+def _reader(blocks: Blocks, head: Head, spec: CsvFormat, numbering: Numbering) -> pacsv.CSVStreamingReader:
+    # Columns go by position: a header that Arrow read otherwise than we do would leave its types to a guess.
+    names = [f"f{position}" for position in range(len(head.names))]
+    return pacsv.open_csv(
+        pa.PythonFile(blocks, mode="r"),
+        read_options=pacsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names),
+        parse_options=pacsv.ParseOptions(
+            delimiter=head.cutter.delimiter.decode(), quote_char=spec.quote or False, double_quote=not spec.escape,
+            escape_char=spec.escape or False, newlines_in_values=True, ignore_empty_lines=len(names) > 1,
+            invalid_row_handler=numbering.keep,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), null_values=list(spec.null_values),
+            strings_can_be_null=True, quoted_strings_can_be_null=False, check_utf8=False,
+        ),
+    )  # fmt: skip

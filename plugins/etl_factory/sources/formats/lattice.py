@@ -16,7 +16,7 @@ both exactly, and in text where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from functools import reduce
 
@@ -26,6 +26,7 @@ import pyarrow.types as t
 
 from etl_factory.schema import parsing
 from etl_factory.schema.casting import cast_column, kind_of, plainly
+from etl_factory.schema.spelling import PLAIN, Spelling
 from etl_factory.schema.types import Field, is_binary, is_json, is_text, is_untyped
 
 _CLOCK = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
@@ -42,8 +43,11 @@ TYPES: dict[str, tuple[str, pa.DataType]] = {
 # What a pattern alone cannot tell: 2025-02-31, twenty digits, a number that a float rounds.
 _TRIED = {"int": "INT64", "float": "FLOAT64", "date": "DATE", "timestamp": "DATETIME", "instant": "TIMESTAMP"}
 NUMBERS, MOMENTS = ("int", "numeric", "bignumeric", "float"), ("date", "timestamp", "instant")
-# What is surely one of 64 bits, without trying.
-_SHORT = {"int": r"^(0|-?[1-9]\d{0,17})$"}
+# What fits the one fits the others, so that they need not be tried.
+_IMPLIED = {"int": ("numeric", "bignumeric"), "numeric": ("bignumeric",)}
+_GLANCE = 100
+# Plain numbers of so many characters are of the type whatever their digits.
+_INT_DIGITS, _FLOAT_DIGITS = 18, 15
 FITS = b"fits"
 _UNITS = ("s", "ms", "us", "ns")
 
@@ -55,13 +59,20 @@ class ColumnGuess:
         self.candidates = tuple(TYPES)
         self.is_empty, self.is_nested = True, False
 
-    def see_values(self, values: pa.Array) -> None:
+    def see_values(self, values: pa.Array, spelling: Spelling = PLAIN) -> None:
         """Narrow the candidates by more values, text or JSON."""
-        (self.see_json(values.storage) if is_json(values.type) else self.see(values))
+        (self.see_json(values.storage) if is_json(values.type) else self.see(values, spelling))
 
-    def see(self, values: pa.Array) -> None:
+    def see(self, values: pa.Array, spelling: Spelling = PLAIN) -> None:
         """Narrow the candidates by more text; NULLs and text that is not UTF-8 say nothing."""
-        self._narrow(_readable(values).drop_null(), self.candidates)
+        readable = _readable(values).drop_null()
+        numbers = spelling.numbers(readable)
+        if numbers is readable:
+            self._narrow(readable, self.candidates)
+            return
+        as_numbers = ColumnGuess()
+        as_numbers._narrow(numbers, NUMBERS)
+        self._narrow(readable, ("bool", *MOMENTS), as_numbers.candidates)
 
     def see_json(self, values: pa.Array) -> None:
         """Narrow the candidates by more JSON values: a string is no number, whatever it spells."""
@@ -93,10 +104,15 @@ class ColumnGuess:
             short = pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
             self._narrow(pc.if_else(is_broken, short, text), self.candidates)
 
-    def _narrow(self, values: pa.Array, among: tuple[str, ...]) -> None:
+    def _narrow(self, values: pa.Array, among: tuple[str, ...], known: Collection[str] = ()) -> None:
         if len(values):
             self.is_empty = False
-            self.candidates = tuple(name for name in self.candidates if name in among and _fits(values, name))
+            longest = _longest(values)
+            kept: list[str] = list(known)
+            for name in self.candidates:
+                if name in among and name not in kept and _fits(values, name, longest):
+                    kept += [name, *_implied(name, longest)]
+            self.candidates = tuple(name for name in self.candidates if name in kept)
 
     def field(self, name: str) -> pa.Field:
         """Return the guess as a field that remembers all that fits; `null` when no value was seen."""
@@ -121,21 +137,25 @@ def shows_a_type(values: pa.Array) -> bool:
     return not guess.is_empty
 
 
-def beyond(values: pa.Array, name: str) -> bool | None:
+def beyond(values: pa.Array, name: str, spelling: Spelling = PLAIN) -> bool | None:
     """Whether the values that are not of a type of numbers are all wider numbers; None when all are of it."""
-    plain = values.storage if is_json(values.type) else _readable(values)
-    plain = plain.drop_null()
-    if not len(plain) or parsing.matches(plain, _SHORT.get(name, TYPES[name][0])):
+    spelt = values.storage if is_json(values.type) else spelling.numbers(_readable(values))
+    plain = spelt.drop_null()
+    if not len(plain) or _fits(plain, name, _longest(plain)):
         return None
     odd = plain.filter(pc.invert(pc.match_substring_regex(plain, TYPES[name][0])))
-    if not len(odd):
-        return None if _fits(plain, name) else True
-    return parsing.matches(odd, TYPES["bignumeric"][0])
+    return not len(odd) or parsing.matches(odd, TYPES["bignumeric"][0])
 
 
 def _readable(values: pa.Array) -> pa.Array:
     """Return text, NULL where it is not UTF-8."""
     return parsing.where_possible(values.cast(pa.binary()), lambda part: part.cast(pa.string()))[0]
+
+
+def declared_field(name: str, type_: str) -> pa.Field:
+    """Return a column whose BigQuery type config tells by the format of its values: nothing is guessed."""
+    candidate = next(candidate for candidate, tried in _TRIED.items() if tried == type_)
+    return pa.field(name, TYPES[candidate][1], metadata={FITS: candidate})
 
 
 def _first(candidates: tuple[str, ...]) -> pa.DataType:
@@ -151,9 +171,21 @@ def _is_short(numbers: pa.Array) -> bool:
     return bool(-most < extremes["min"] and extremes["max"] < most)
 
 
-def _fits(values: pa.Array, name: str) -> bool:
-    if not parsing.matches(values, TYPES[name][0]):
+def _longest(values: pa.Array) -> int:
+    return int(pc.max(pc.binary_length(values)).as_py())
+
+
+def _implied(name: str, longest: int) -> tuple[str, ...]:
+    implied = _IMPLIED.get(name, ())
+    return (*implied, "float") if implied and longest <= _FLOAT_DIGITS else implied
+
+
+def _fits(values: pa.Array, name: str, longest: int) -> bool:
+    pattern = TYPES[name][0]
+    if not parsing.matches(values[:_GLANCE], pattern) or not parsing.matches(values, pattern):
         return False
+    if name == "int" and longest <= _INT_DIGITS:
+        return True
     return name not in _TRIED or cast_column(values, values.type, Field(name, _TRIED[name]))[1] is None
 
 

@@ -1,0 +1,95 @@
+"""Numbers the records of a delimited file, and finds the lines where the broken ones stand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.sources.formats.base import Peekable
+
+
+class Blocks(Peekable):
+    """A stream that Arrow reads block by block; `lines` counts the lines up to the end of each, left out or not."""
+
+    def __init__(self, source: Peekable, lead: bytes, tail: bytes) -> None:
+        super().__init__(source, tail)
+        self.held, self.source = lead, source
+        self.lines, self._breaks = [0], 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next block."""
+        block = super().read(size)
+        if block:
+            self._breaks += _line_breaks(block)
+            self.lines.append(self._breaks + self.source.dropped)
+        return block
+
+
+def _line_breaks(block: bytes) -> int:
+    feeds = block.count(b"\n")
+    return feeds + block.count(b"\r") - block.count(b"\r\n") if b"\r" in block else feeds
+
+
+class Numbering:
+    """Gives each record its number, broken ones included, and its line where that is beyond doubt.
+
+    Arrow gives a batch for each block. While there were as many lines as records up to the end of a block,
+    every record in it is one line; after a value with a line break, or an empty line, nobody knows without
+    counting again. The first record of all is not the file's.
+    """
+
+    def __init__(self, blocks: Blocks, lines_above: int) -> None:
+        self.blocks, self.lines_above = blocks, lines_above
+        self.next, self.batches = 0, 0
+        self.broken: list[pacsv.InvalidRow] = []
+
+    def keep(self, row: pacsv.InvalidRow) -> str:
+        """Keep a broken row, as Arrow meets it, until its turn comes."""
+        self.broken.append(row)
+        return "skip"
+
+    def number(self, rows: pa.RecordBatch) -> Batch:
+        """Number the next batch, and reject the broken rows among its rows or before them."""
+        first = self.next
+        taken = self._taken(rows.num_rows)
+        self.next = first + rows.num_rows + len(taken)
+        self.batches += 1
+        offset = self.lines_above if self.blocks.lines[self.batches] == self.next else None
+        rejects = tuple(self._reject(row, offset) for row in self.broken[: len(taken)])
+        del self.broken[: len(taken)]
+        return Batch(rows, self._free(first, taken), rejects, offset)
+
+    @property
+    def latest(self) -> str:
+        """Name the last record that Arrow has cut."""
+        return f"record {self.broken[-1].number - 1 if self.broken else self.next - 1}"
+
+    @property
+    def upcoming(self) -> str:
+        """Name the record after the last one that Arrow has cut, and its line if that is known."""
+        record = self.next + len(self.broken)
+        known = self.blocks.lines[self.batches] == self.next and not self.broken
+        return (
+            f"record {record}, which begins on line {record + self.lines_above},"
+            if known
+            else f"record {record}"
+        )
+
+    def _taken(self, rows: int) -> list[int]:
+        """Return the numbers of the broken rows before the last of so many rows."""
+        numbers = sorted(row.number - 1 for row in self.broken)
+        end = self.next + rows
+        return [number for before, number in enumerate(numbers) if number - before < end]
+
+    def _free(self, first: int, taken: list[int]) -> pa.Array:
+        numbers = np.delete(np.arange(first, self.next, dtype=np.int64), [number - first for number in taken])
+        # pa.array would import pandas, to see whether the numbers are its own.
+        return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+    def _reject(self, row: pacsv.InvalidRow, offset: int | None) -> Reject:
+        number = row.number - 1
+        reason = f"{row.actual_columns} fields where {row.expected_columns} were expected"
+        line = None if offset is None else number + offset
+        return Reject(number, line, "", "", reason, bounded(row.text))
