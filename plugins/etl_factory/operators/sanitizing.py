@@ -32,7 +32,9 @@ from etl_factory.schema.rows import Batch, first_records
 from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.sources.formats import format_of
+from etl_factory.sources.formats.base import Format
 from etl_factory.sources.formats.lattice import merge_schemas
+from etl_factory.sources.formats.parsed import Parsed
 from etl_factory.sources.specs import Files
 
 
@@ -117,12 +119,13 @@ class Sanitizer:
         spec, columns = self.resource.spec, self.resource.spec.columns
         return Wanted(
             columns.include,
-            columns.exclude,
+            () if self._is_parsed else columns.exclude,
             columns.rename,
             columns.types,
             spec.on_unrepresentable,
             columns.on_unrepresentable,
             needed=tuple(spec.needed_columns()),
+            hashed=tuple(name for name, mask in columns.mask.items() if mask.is_text),
         )
 
     def _no_columns(self, declared: pa.Schema) -> str:
@@ -134,6 +137,16 @@ class Sanitizer:
         return f"{self._name}: {found} loaded into {self.resource.table_id}: see columns and schema_contract"
 
     @property
+    def _is_parsed(self) -> bool:
+        """Whether extract has parsed the files already, and left out what may not be kept."""
+        return bool(self.manifest.extra.get("parsed"))
+
+    @property
+    def _reader(self) -> Format | Parsed:
+        assert isinstance(self.resource.spec, Files)
+        return Parsed() if self._is_parsed else format_of(self.resource.spec.format)
+
+    @property
     def _is_text(self) -> bool:
         spec = self.resource.spec
         return isinstance(spec, Files) and format_of(spec.format).is_text
@@ -142,9 +155,7 @@ class Sanitizer:
         """Return the schema that extract declared, or infer it from every file of this load."""
         if self.manifest.schema:
             return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.manifest.schema)))
-        assert isinstance(self.resource.spec, Files)
-        reader = format_of(self.resource.spec.format)
-        schemas = []
+        reader, schemas = self._reader, []
         for part, limit in self._takes:
             with self.landing.open(part) as stream, _naming(part):
                 schemas.append(reader.infer(stream, limit))
@@ -193,9 +204,8 @@ class Sanitizer:
         if not self.is_file:
             yield from table_batches(self.landing, part)
             return
-        assert isinstance(self.resource.spec, Files)
         with self.landing.open(part) as stream, _naming(part):
-            yield from format_of(self.resource.spec.format).read(stream)
+            yield from self._reader.read(stream)
 
     def _checked(self, done: Manifest, *, has_columns: bool) -> Manifest:
         if done.rows_read != done.rows_staged + done.rows_quarantined:

@@ -1,0 +1,107 @@
+"""Records that extract has parsed already, since not all that their file holds may be kept.
+
+Each batch is one Arrow IPC stream: its columns as the format reads them, at last their record numbers, and in its
+metadata the records that were no rows. Before the first stands the declared schema, which is empty where values
+are spelt; the last one's metadata counts all records, so that a part that is cut off is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.types as t
+
+from etl_factory.errors import TerminalError
+from etl_factory.schema.rows import Batch, Reject, first_records
+from etl_factory.schema.types import is_json, is_text
+from etl_factory.sources.formats.lattice import ColumnGuess
+
+_REJECTS, _COUNT, _RECORD = b"rejects", b"count", "_etl_record"
+
+
+def write_parsed(stream: IO[bytes], declared: pa.Schema, batches: Iterable[Batch]) -> None:
+    """Write the declared schema, all batches, and how many records there were."""
+    _write(stream, declared)
+    count = 0
+    for batch in batches:
+        columns = [*batch.rows.columns, batch.records.cast(pa.int64())]
+        rows = pa.RecordBatch.from_arrays(columns, names=[*batch.rows.schema.names, _RECORD])
+        rejects = json.dumps([asdict(reject) for reject in batch.rejects])
+        _write(stream, rows.schema.with_metadata({_REJECTS: rejects}), rows)
+        count += len(batch)
+    _write(stream, pa.schema([], {_COUNT: str(count)}))
+
+
+def _write(stream: IO[bytes], schema: pa.Schema, *batches: pa.RecordBatch) -> None:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        for batch in batches:
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+    stream.write(sink.getvalue().to_pybytes())
+
+
+class Parsed:
+    """Reads what `write_parsed` has written, and infers from it what the format infers from the file itself."""
+
+    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
+        """Return the declared schema, or guess each column's type from all records, or the first ones."""
+        declared, *_ = _next(stream)
+        if declared.names:
+            return declared.remove_metadata()
+        guesses: dict[str, ColumnGuess] = {}
+        for batch in first_records(_batches(stream), limit):
+            for name, column in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
+                _see(guesses.setdefault(name, ColumnGuess()), column)
+        return pa.schema([guess.field(name) for name, guess in guesses.items()])
+
+    def read(self, stream: IO[bytes]) -> Iterator[Batch]:
+        """Stream the batches as they were parsed."""
+        _next(stream)
+        yield from _batches(stream)
+
+
+def _see(guess: ColumnGuess, column: pa.Array) -> None:
+    if is_json(column.type):
+        guess.see_json(column.storage)
+    elif is_text(column.type) or t.is_null(column.type):
+        guess.see(column)
+
+
+def _batches(stream: IO[bytes]) -> Iterator[Batch]:
+    read = 0
+    while True:
+        schema, rows = _next(stream)
+        if _COUNT in (schema.metadata or {}):
+            break
+        rejects = tuple(Reject(**document) for document in json.loads(schema.metadata[_REJECTS]))
+        for batch in rows:
+            columns, records = batch.columns[:-1], batch.columns[-1]
+            named = (
+                pa.RecordBatch.from_arrays(columns, names=schema.names[:-1]) if columns else bare(len(records))
+            )
+            found = Batch(named, records, rejects)
+            read += len(found)
+            yield found
+    if read != int(schema.metadata[_COUNT]):
+        raise _damaged()
+
+
+def _next(stream: IO[bytes]) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+    try:
+        with pa.ipc.open_stream(stream) as reader:
+            return reader.schema, list(reader)
+    except (pa.ArrowInvalid, EOFError) as error:
+        raise _damaged() from error
+
+
+def _damaged() -> TerminalError:
+    return TerminalError("the parsed records in landing are not whole. Clear the run from `extract`")
+
+
+def bare(length: int) -> pa.RecordBatch:
+    """Return rows that have no column."""
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * length, pa.struct([])))
