@@ -41,9 +41,7 @@ def masked(column: str, field: Field, mask: MaskSpec) -> str:
         return f"TO_HEX(SHA256({of}))"
     text = _text(column, field)
     length = f"CHAR_LENGTH({text})"
-    return (
-        f"IF({length} <= 4, REPEAT('*', {length}), CONCAT(REPEAT('*', {length} - 4), SUBSTR({text}, {length} - 3)))"
-    )
+    return f"IF({length} <= 4, REPEAT('*', {length}), CONCAT(REPEAT('*', {length} - 4), SUBSTR({text}, {length} - 3)))"
 
 
 def _text(column: str, field: Field) -> str:

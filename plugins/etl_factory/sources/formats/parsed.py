@@ -81,7 +81,9 @@ def _batches(stream: IO[bytes]) -> Iterator[Batch]:
         for batch in rows:
             columns, records = batch.columns[:-1], batch.columns[-1]
             named = (
-                pa.RecordBatch.from_arrays(columns, names=schema.names[:-1]) if columns else bare(len(records))
+                pa.RecordBatch.from_arrays(columns, names=schema.names[:-1])
+                if columns
+                else bare(len(records))
             )
             found = Batch(named, records, rejects)
             read += len(found)
