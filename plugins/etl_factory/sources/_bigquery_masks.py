@@ -40,8 +40,8 @@ def masked(column: str, field: Field, mask: MaskSpec) -> str:
         of = column if field.type == "BYTES" and field.mode != "REPEATED" else _text(column, field)
         return f"TO_HEX(SHA256({of}))"
     text = _text(column, field)
-    length = f"CHAR_LENGTH({text})"
-    return f"IF({length} <= 4, REPEAT('*', {length}), CONCAT(REPEAT('*', {length} - 4), SUBSTR({text}, {length} - 3)))"
+    shown = f"IF(CHAR_LENGTH({text}) > 4, SUBSTR({text}, -4), '')"
+    return f"LPAD({shown}, CHAR_LENGTH({text}), '*')"
 
 
 def _text(column: str, field: Field) -> str:

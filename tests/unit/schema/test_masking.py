@@ -91,7 +91,9 @@ def test_moments_are_cut_in_utc() -> None:
     text, bad = mask_column(spelt, None, Masking("date_trunc", "day"))
     assert text.to_pylist() == ["2024-05-31 00:00:00Z", "2024-06-01 00:00:00", "2024-06-01 00:00:00Z"]
     typed = pa.array([NOON.replace(tzinfo=UTC)], UTC_US)
-    assert mask_column(typed, UTC_US, Masking("date_trunc", "hour"))[0].to_pylist() == ["2024-06-01 12:00:00Z"]
+    assert mask_column(typed, UTC_US, Masking("date_trunc", "hour"))[0].to_pylist() == [
+        "2024-06-01 12:00:00Z"
+    ]
     assert bad is None
 
 
