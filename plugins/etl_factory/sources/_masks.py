@@ -37,6 +37,7 @@ class MaskSpec:
 
 def parse_mask(value: Any) -> MaskSpec:
     """Read `sha256`, `{ hmac: name }` or `hmac(name)`; raises ValueError for anything else."""
+    given = value
     if isinstance(value, MaskSpec):
         return value
     if isinstance(value, str) and value in BARE:
@@ -47,7 +48,7 @@ def parse_mask(value: Any) -> MaskSpec:
         return MaskSpec("hmac", known_name(str(value["hmac"])))
     if isinstance(value, dict) and set(value) == {"date_trunc"} and value["date_trunc"] in UNITS:
         return MaskSpec("date_trunc", value["date_trunc"])
-    raise ValueError(f"{shown(value)} is no mask: expected {EXPECTED}")
+    raise ValueError(f"{shown(given)} is no mask: expected {EXPECTED}")
 
 
 def _only(key: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,10 @@ ID, BORN = (
     {"name": "Born", "type": "DATE", "mode": "NULLABLE"},
 )
 TAGGED = {**BORN, "policyTags": {"names": [TAG]}, "description": "Birthday"}
-COLUMNS = f"columns: {{rename: {{birth date: born}}, description: {{birth date: Birthday}}, policy_tags: {{birth date: {TAG}}}}}"
+COLUMNS = (
+    "columns: {rename: {birth date: born}, description: {birth date: Birthday},"
+    f" policy_tags: {{birth date: {TAG}}}}}"
+)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A file with columns to hide is parsed as it comes: the same rows, types and records, and nothing hidden in landing."""
+"""A file with columns to hide is parsed as it comes: the same rows, types and records, and nothing hidden kept."""
 
 from __future__ import annotations
 
@@ -162,9 +162,9 @@ def test_a_date_stays_one_and_what_is_none_is_set_aside_unseen(load: Load, landi
 
 
 REFUSED = {
-    "a mask without its column": ("csv", b"id,e-mail address\n1,x\n", "{mask: {email: sha256}}", "columns.mask names 'email'"),
+    "a mask without its column": ("csv", b"id,mail\n1,x\n", "{mask: {email: sha256}}", "mask names 'email'"),
     "a mask of a similar name": ("jsonl", b'{"Email": "x"}', "{mask: {email: sha256}}", "did you mean 'Email'"),
-    "a similar name that is excluded": ("csv", b"id,E Mail\n1,x\n", "{exclude: [e_mail]}", "columns.exclude names 'e_mail'"),
+    "a similar name that is excluded": ("csv", b"id,E Mail\n1,x\n", "{exclude: [e_mail]}", "exclude names 'e_mail'"),
     "a cut of text": ("parquet", parquet(id=["x"]), "{mask: {id: date_trunc(year)}}", "date_trunc, but it is STRING"),
     "no Parquet": ("parquet", b"id", "{exclude: [x]}", "damaged or not of the declared format"),
 }  # fmt: skip
