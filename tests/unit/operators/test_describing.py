@@ -55,6 +55,8 @@ def test_nothing_is_written_where_nothing_differs() -> None:
 class Held:
     """BigQuery at the network's edge: one table, and the requests for it."""
 
+    is_mtls = False
+
     def __init__(self, fields: list[dict[str, Any]]) -> None:
         self.document = {
             "tableReference": {"projectId": "acme-analytics", "datasetId": "raw", "tableId": "shop__orders"},
@@ -67,6 +69,7 @@ class Held:
 
         self.seen.append((method, json.loads(data) if data else None, dict(headers or {})))
         answer = requests.Response()
+        answer.request = requests.Request(method, url).prepare()
         answer.status_code = self.status if method == "PATCH" else 200
         error = {"error": {"code": self.status, "message": "refused", "errors": [{"reason": "x"}]}}
         answer._content = json.dumps(error if answer.status_code != 200 else self.document).encode()

@@ -96,7 +96,7 @@ def _next(stream: IO[bytes]) -> tuple[pa.Schema, list[pa.RecordBatch]]:
     try:
         with pa.ipc.open_stream(stream) as reader:
             return reader.schema, list(reader)
-    except (pa.ArrowInvalid, EOFError) as error:
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
         raise _damaged() from error
 
 
