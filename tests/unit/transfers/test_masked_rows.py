@@ -120,3 +120,14 @@ def test_a_key_is_in_no_digest(write: Write) -> None:
 
     assert plain.spec_digest == described.spec_digest
     assert plain.spec_digest != resource_of(write, HASHED.replace("last4", "redact")).spec_digest
+
+
+def test_check_tells_that_the_key_is_missing(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    from etl_factory.cli.check import look_at
+
+    def missing(conn_id: str) -> Connection:
+        raise NotFoundError(f"connection {conn_id} does not exist")
+
+    monkeypatch.setattr(connections, "resolve", missing)
+    with pytest.raises(NotFoundError, match="connection acme__pii_key"):
+        look_at(None, resource_of(write, HASHED))  # type: ignore[arg-type]  # not reached
