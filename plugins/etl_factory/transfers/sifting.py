@@ -110,10 +110,16 @@ class Sieve:
         hidden = (*self.columns.exclude, *self.maskings)
         kept = {column_name(name): name for name in names if self._passes(name) and name not in hidden}
         for name in hidden:
-            if name not in names and (like := kept.get(column_name(name))):
+            like = kept.get(column_name(name))
+            if like and name not in names:
                 key = "mask" if name in self.maskings else "exclude"
                 raise SchemaError(
                     f"columns.{key} names {name!r}, which the data does not have: did you mean {like!r}?"
+                )
+            if like and name in self.maskings and like not in self.columns.rename:
+                raise SchemaError(
+                    f"columns.mask hides {name!r}, but the data also has {like!r}, which nothing hides: mask or exclude"
+                    " it too, or give it another name under columns.rename"
                 )
 
     def _passes(self, name: str) -> bool:

@@ -165,6 +165,9 @@ REFUSED = {
     "a mask without its column": ("csv", b"id,mail\n1,x\n", "{mask: {email: sha256}}", "mask names 'email'"),
     "a mask of a similar name": ("jsonl", b'{"Email": "x"}', "{mask: {email: sha256}}", "did you mean 'Email'"),
     "a similar name that is excluded": ("csv", b"id,E Mail\n1,x\n", "{exclude: [e_mail]}", "exclude names 'e_mail'"),
+    "another spelling beside it": (
+        "jsonl", b'{"email": "x"}\n{"Email": "y"}', "{mask: {email: sha256}}", "also has 'Email', which nothing hides",
+    ),
     "a cut of text": ("parquet", parquet(id=["x"]), "{mask: {id: date_trunc(year)}}", "date_trunc, but it is STRING"),
     "no Parquet": ("parquet", b"id", "{exclude: [x]}", "damaged or not of the declared format"),
 }  # fmt: skip
