@@ -39,9 +39,12 @@ def masked(column: str, field: Field, mask: MaskSpec) -> str:
     if mask.how == "sha256":
         of = column if field.type == "BYTES" and field.mode != "REPEATED" else _text(column, field)
         return f"TO_HEX(SHA256({of}))"
-    text = _text(column, field)
-    shown = f"IF(CHAR_LENGTH({text}) > 4, SUBSTR({text}, -4), '')"
-    return f"LPAD({shown}, CHAR_LENGTH({text}), '*')"
+    text, each = _text(column, field), "'(?s).', '*'"
+    first = f"SUBSTR({text}, 1, CHAR_LENGTH({text}) - 4)"
+    return (
+        f"IF(CHAR_LENGTH({text}) > 4, CONCAT(REGEXP_REPLACE({first}, {each}), SUBSTR({text}, -4)),"
+        f" REGEXP_REPLACE({text}, {each}))"
+    )
 
 
 def _text(column: str, field: Field) -> str:

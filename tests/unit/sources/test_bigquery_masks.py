@@ -28,7 +28,8 @@ def test_the_other_masks() -> None:
     name = Field("c", "STRING")
     assert masked("`c`", name, MaskSpec("redact")) == "IF(`c` IS NULL, NULL, 'REDACTED')"
     assert masked("`c`", name, MaskSpec("last4")) == (
-        "LPAD(IF(CHAR_LENGTH(`c`) > 4, SUBSTR(`c`, -4), ''), CHAR_LENGTH(`c`), '*')"
+        "IF(CHAR_LENGTH(`c`) > 4, CONCAT(REGEXP_REPLACE(SUBSTR(`c`, 1, CHAR_LENGTH(`c`) - 4), '(?s).', '*'),"
+        " SUBSTR(`c`, -4)), REGEXP_REPLACE(`c`, '(?s).', '*'))"
     )
     cut = MaskSpec("date_trunc", "week")
     assert masked("`c`", Field("c", "TIMESTAMP"), cut) == "TIMESTAMP_TRUNC(`c`, ISOWEEK, 'UTC')"
