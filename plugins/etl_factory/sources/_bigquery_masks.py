@@ -9,9 +9,9 @@ from etl_factory.schema.types import Field
 from etl_factory.sources._masks import MaskSpec
 
 _MOMENTS = ("DATE", "DATETIME", "TIMESTAMP")
-# %E*S writes a second's fraction without zeros at its end, %E4Y a year of four digits:
+# %E6S writes a second with all six digits of its fraction, %E4Y a year of four:
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/format-elements
-_CLOCK = "%E4Y-%m-%d %H:%M:%E*S"
+_CLOCK = "%E4Y-%m-%d %H:%M:%E6S"
 _PLAIN = ("STRING", "INT64", "BOOL", "NUMERIC", "BIGNUMERIC", "FLOAT64", "DATE", "TIME")
 
 
@@ -54,10 +54,16 @@ def _text(column: str, field: Field) -> str:
     if field.type in _PLAIN:
         return column if field.type == "STRING" else f"CAST({column} AS STRING)"
     if field.type == "DATETIME":
-        return f"FORMAT_DATETIME('{_CLOCK}', {column})"
+        return _trimmed(f"FORMAT_DATETIME('{_CLOCK}', {column})")
     if field.type == "TIMESTAMP":
-        return f"FORMAT_TIMESTAMP('{_CLOCK}+00', {column}, 'UTC')"
+        clock = _trimmed(f"FORMAT_TIMESTAMP('{_CLOCK}', {column}, 'UTC')")
+        return f"CONCAT({clock}, '+00')"
     if field.type == "BYTES":
         # Bytes that are no text are wholly hidden, as many signs as there are bytes.
         return f"IFNULL(SAFE_CONVERT_BYTES_TO_STRING({column}), REPEAT('*', BYTE_LENGTH({column})))"
     return f"IF({column} IS NULL, NULL, TO_JSON_STRING({column}))"
+
+
+def _trimmed(clock: str) -> str:
+    """Write a clock without the zeros at the end of its fraction."""
+    return f"REGEXP_REPLACE({clock}, r'\\.?0+$', '')"

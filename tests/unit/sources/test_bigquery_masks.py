@@ -13,8 +13,10 @@ SHA256 = {
     "STRING": "`c`",
     "INT64": "CAST(`c` AS STRING)",
     "BYTES": "`c`",
-    "DATETIME": "FORMAT_DATETIME('%E4Y-%m-%d %H:%M:%E*S', `c`)",
-    "TIMESTAMP": "FORMAT_TIMESTAMP('%E4Y-%m-%d %H:%M:%E*S+00', `c`, 'UTC')",
+    "DATETIME": r"REGEXP_REPLACE(FORMAT_DATETIME('%E4Y-%m-%d %H:%M:%E6S', `c`), r'\.?0+$', '')",
+    "TIMESTAMP": (
+        r"CONCAT(REGEXP_REPLACE(FORMAT_TIMESTAMP('%E4Y-%m-%d %H:%M:%E6S', `c`, 'UTC'), r'\.?0+$', ''), '+00')"
+    ),
     "JSON": "IF(`c` IS NULL, NULL, TO_JSON_STRING(`c`))",
 }
 
