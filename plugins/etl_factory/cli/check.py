@@ -85,6 +85,9 @@ def look(found: SourceFile) -> Iterator[Finding]:
 
 def look_at(source: Source, resource: Resource) -> str:
     """Say what is there for a resource; raises what its extract would raise before it reads."""
+    from etl_factory.transfers.masking import maskings_of
+
+    maskings_of(resource)
     if isinstance(source, FileSource):
         return _files(source, resource)
     with _snapshot(source, resource) as (names, cursor_kind):

@@ -18,6 +18,7 @@ def column_problems(spec: ResourceSpec) -> Iterator[Problem]:
     yield from _shared_names(spec)
     yield from _repeated(spec)
     yield from _left_out(spec)
+    yield from _hidden(spec)
 
 
 def _illegal_names(spec: ResourceSpec) -> Iterator[Problem]:
@@ -65,6 +66,9 @@ def _left_out(spec: ResourceSpec) -> Iterator[Problem]:
     wanted: list[tuple[Steps, str]] = [
         *((("columns", "rename", name), name) for name in chosen.rename),
         *((("columns", "types", name), name) for name in chosen.types),
+        *((("columns", "mask", name), name) for name in chosen.mask),
+        *((("columns", "description", name), name) for name in chosen.description),
+        *((("columns", "policy_tags", name), name) for name in chosen.policy_tags),
         *((("cluster_by", index), name) for index, name in enumerate(spec.cluster_by)),
     ]
     if spec.partition_by:
@@ -76,4 +80,27 @@ def _left_out(spec: ResourceSpec) -> Iterator[Problem]:
             yield (
                 place,
                 f"{shown(name)} is not among columns.include: include it too (by the source's own name)",
+            )
+
+
+def _hidden(spec: ResourceSpec) -> Iterator[Problem]:
+    """What is compared, or cut into days, must still tell rows apart, or in time, once it is hidden."""
+    for name, mask in spec.columns.mask.items():
+        place: Steps = ("columns", "mask", name)
+        key, type_ = spec.needed_columns().get(name), spec.columns.types.get(name, "")
+        if key == "cursor":
+            yield place, f"{shown(name)} is the cursor, whose values are the watermark: it cannot be masked"
+        elif key and not mask.keeps_rows_apart:
+            yield (
+                place,
+                f"{shown(name)} is the {key}, and {mask.how} makes different keys equal: use sha256 or hmac",
+            )
+        if mask.is_text and name == spec.partition_by:
+            yield place, f"{shown(name)} is partition_by, and {mask.how} makes text of it: use date_trunc"
+        if mask.is_text and type_ not in ("", "STRING"):
+            yield ("columns", "types", name), f"{shown(name)} is masked by {mask.how}, which is always STRING"
+        elif not mask.is_text and type_ not in ("", "DATE", "DATETIME", "TIMESTAMP"):
+            yield (
+                ("columns", "types", name),
+                f"{shown(name)} is masked by date_trunc, which is a DATE, DATETIME or TIMESTAMP",
             )

@@ -51,8 +51,9 @@ class Resource:
 
     @property
     def spec_digest(self) -> str:
-        """Fingerprint of all that decides what is read and how it is published."""
-        unread = {"description", *TaskSettings.model_fields}
+        """Fingerprint of all that decides what is read and how it is published; words for people do not."""
+        unread: dict[str, Any] = dict.fromkeys(("description", *TaskSettings.model_fields), True)
+        unread["columns"] = {"description", "policy_tags"}
         document: dict[str, Any] = self.spec.model_dump(mode="json", exclude=unread)
         return digest({"spec": document, "conn_id": self.conn_id, "table": self.table_id})
 

@@ -10,6 +10,7 @@ from etl_factory.config.resource import Resource
 from etl_factory.errors import StaleError, TerminalError, TransientError
 from etl_factory.identity import digest
 from etl_factory.landing.manifest import Manifest
+from etl_factory.operators.describing import describe
 from etl_factory.operators.drafting import Draft, metadata_of
 from etl_factory.operators.explaining import explained
 from etl_factory.operators.parameters import parameters
@@ -141,6 +142,8 @@ class Publisher:
         if not set(metadata) <= {field.name for field in held.schema}:
             for statement in sql.metadata_columns(table, metadata):
                 self.warehouse.query(statement)
+            held = self.warehouse.table(table) or held
+        describe(self.resource, self.warehouse, held)
         quarantine = self.resource.target.quarantine_id
         if self.warehouse.table(quarantine) is None:
             self.warehouse.query(sql.create_quarantine(quarantine))

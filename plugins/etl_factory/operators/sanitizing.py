@@ -35,7 +35,9 @@ from etl_factory.schema.rows import Batch, first_records
 from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.sources.formats import format_of
+from etl_factory.sources.formats.base import Format
 from etl_factory.sources.formats.lattice import merge_schemas
+from etl_factory.sources.formats.parsed import Parsed
 from etl_factory.sources.specs import Files
 
 log = logging.getLogger(__name__)
@@ -184,13 +186,14 @@ class Sanitizer:
         spec, columns = self.resource.spec, self.resource.spec.columns
         return Wanted(
             columns.include,
-            columns.exclude,
+            () if self._is_parsed else columns.exclude,
             columns.rename,
             columns.types,
             spec.on_unrepresentable,
             columns.on_unrepresentable,
             needed=tuple(spec.needed_columns()),
             records=isinstance(spec, Files) and getattr(spec.format, "nested", "json") == "record",
+            hashed=tuple(name for name, mask in columns.mask.items() if mask.is_text),
         )
 
     def _no_columns(self, declared: pa.Schema) -> str:
@@ -202,6 +205,17 @@ class Sanitizer:
         return f"{self._name}: {found} loaded into {self.resource.table_id}: see columns and schema_contract"
 
     @property
+    def _is_parsed(self) -> bool:
+        """Whether extract has parsed the files already, and left out what may not be kept."""
+        return bool(self.manifest.extra.get("parsed"))
+
+    @property
+    def _reader(self) -> Format:
+        assert isinstance(self.resource.spec, Files)
+        reader = format_of(self.resource.spec.format)
+        return Parsed(reader) if self._is_parsed else reader
+
+    @property
     def _is_text(self) -> bool:
         spec = self.resource.spec
         return isinstance(spec, Files) and format_of(spec.format).is_text
@@ -210,8 +224,7 @@ class Sanitizer:
         """Return the schema that extract declared, or infer it from every file of this load."""
         if self.manifest.schema:
             return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.manifest.schema)))
-        assert isinstance(self.resource.spec, Files)
-        return inferred(self._takes, self.landing, format_of(self.resource.spec.format))
+        return inferred(self._takes, self.landing, self._reader)
 
     def _reused(self, cleaning: Cleaning) -> Written | None:
         """Take extract's own parts, where cleaning would write the very same rows again."""
@@ -258,8 +271,7 @@ class Sanitizer:
         if not self.is_file:
             yield from table_batches(self.landing, part)
             return
-        assert isinstance(self.resource.spec, Files)
-        reader = format_of(self.resource.spec.format)
+        reader = self._reader
         with self.landing.open(part) as stream, naming(part):
             yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
         self.findings.add(part.source.uri if part.source else part.uri, reader.findings)

@@ -43,7 +43,8 @@ Unrepresentable = Literal["quarantine", "null", "text"]
 class Wanted:
     """What config says of columns; keys are the source's own names. `unfit` says it for all, `unfit_in` for some.
 
-    `needed` are the columns that tell rows apart, or in time. `records`: nested values become RECORDs and lists.
+    `needed` are the columns that tell rows apart, or in time; those `hashed` came masked, as text. `records`: nested
+    values become RECORDs and lists.
     """
 
     include: Collection[str] = ()
@@ -54,6 +55,7 @@ class Wanted:
     unfit_in: Mapping[str, Unrepresentable] = field(default_factory=dict)
     needed: Collection[str] = ()
     records: bool = False
+    hashed: Collection[str] = ()
 
     def policy(self, original: str) -> Unrepresentable:
         """Return what becomes of a column's values that cannot be held; keys and cursors are never anything else."""
@@ -62,9 +64,10 @@ class Wanted:
         return self.unfit_in.get(original, self.unfit)
 
     def settled(self, declared: pa.Schema) -> dict[str, str]:
-        """Return the types that config gives: by name, and text where values may not fit and must not be lost."""
+        """Return the types that config gives: by name, text where values may not fit, and where they are masked."""
         texts = (f.name for f in declared if self.policy(f.name) == "text" and may_be_unfit(f.type))
-        return {name: "STRING" for name in texts} | dict(self.types)
+        hashed = (name for name in self.hashed if name in declared.names)
+        return {name: "STRING" for name in (*texts, *hashed)} | dict(self.types)
 
     def lenient(self, column: Column) -> Column:
         """Let a column's unfit values go where config says NULL."""

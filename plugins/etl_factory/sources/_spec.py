@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from etl_factory.sources._masks import ColumnText, Mask, PolicyTag
 from etl_factory.sources.words import PERCENT_PATTERN, Column, Count, Duration, Ratio, refuse
 
 BigQueryType = Literal[
@@ -64,13 +65,21 @@ class BadRows(Spec):
 
 
 class Columns(Spec):
-    """Which columns are read and how they are called and typed; keys are the source's own names."""
+    """Which columns are read, how they are called, typed, hidden and described; keys are the source's own names."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     rename: dict[str, Column] = Field(default_factory=dict)
     types: dict[str, BigQueryType] = Field(default_factory=dict)
     on_unrepresentable: dict[str, Unrepresentable] = Field(default_factory=dict)
+    mask: dict[str, Mask] = Field(default_factory=dict)
+    description: dict[str, ColumnText] = Field(default_factory=dict)
+    policy_tags: dict[str, PolicyTag] = Field(default_factory=dict)
+
+    @property
+    def hides_values(self) -> bool:
+        """Whether some of what the source holds must not be written anywhere."""
+        return bool(self.include or self.exclude or self.mask)
 
     @model_validator(mode="after")
     def _one_of(self) -> Columns:

@@ -23,10 +23,10 @@ Column = TypeVar("Column", bound=Named)
 
 
 def choose_columns(found: Sequence[Column], selection: Selection, where: str) -> list[Column]:
-    """Apply include and exclude; raises NotFoundError for a name that the relation lacks."""
+    """Apply include and exclude; raises NotFoundError for a name, also of a mask, that the relation lacks."""
     names = [column.name for column in found]
     cursor = (selection.cursor,) if selection.cursor else ()
-    for asked in (*selection.include, *selection.exclude, *selection.primary_key, *cursor):
+    for asked in (*selection.include, *selection.exclude, *selection.mask, *selection.primary_key, *cursor):
         if asked not in names:
             raise NotFoundError(
                 f"{where}: {selection.table or 'the query'} has no column {asked!r}{nearest(asked, names)}"

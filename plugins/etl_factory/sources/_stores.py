@@ -24,7 +24,7 @@ Fetch = Callable[[int, int], bytes]
 
 
 def pinned(source_object: SourceObject, fetch: Fetch) -> IO[bytes]:
-    """Stream an object block by block, each asked for at the object's version by `fetch(start, size)`.
+    """Stream an object block by block, each asked for at the object's version by `fetch(start, size)`; it seeks.
 
     The first block comes at once, so that opening a version that is gone raises what `fetch` does.
     """
@@ -43,9 +43,20 @@ class _Blocks(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.source_object.size}[whence]
+        self.position = max(0, start + offset)
+        return self.position
+
+    def tell(self) -> int:
+        return self.position
+
     def readinto(self, view: memoryview) -> int:  # type: ignore[override]  # io passes a memoryview
         wanted = min(len(view), BLOCK_BYTES, self.source_object.size - self.position)
-        if not wanted:
+        if wanted <= 0:
             return 0
         block = self.fetch(self.position, wanted)
         if len(block) != wanted:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from etl_factory.sources._masks import MaskSpec
 from etl_factory.windows import CursorKind, Window
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Selection:
-    """What to read of a relation: `table` or `query`, the columns, and along which cursor."""
+    """What to read of a relation: `table` or `query`, the columns, which of them to hide, and along which cursor."""
 
     table: str | None = None
     query: str | None = None
@@ -52,6 +53,7 @@ class Selection:
     exclude: tuple[str, ...] = ()
     cursor: str | None = None
     primary_key: tuple[str, ...] = ()
+    mask: Mapping[str, MaskSpec] = field(default_factory=dict)
 
 
 class WindowBasis(ABC):

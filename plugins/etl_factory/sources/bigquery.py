@@ -8,12 +8,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from etl_factory.errors import ConfigError, NotFoundError
 from etl_factory.sources._stores import Store
 from etl_factory.sources.base import Connection, Found, Source
 from etl_factory.sources.specs import GoogleSpec, Name, TableResource
+from etl_factory.sources.words import refuse
 from etl_factory.windows import CursorKind, CursorValue, Window
 
 CURSORS: dict[str, CursorKind] = {
@@ -34,6 +35,23 @@ class BigQuerySpec(GoogleSpec):
 
     type: Literal["bigquery"]
     resources: Annotated[dict[Name, TableResource], Field(min_length=1)]
+
+    @field_validator("resources")
+    @classmethod
+    def _no_key_in_a_query(cls, resources: dict[str, TableResource]) -> dict[str, TableResource]:
+        why = (
+            "hmac is not for a bigquery source: its rows never leave BigQuery, so that the key would stand in the"
+            " query, which BigQuery keeps for whoever may list jobs. Use sha256, or leave the column out"
+        )
+        problems: dict[tuple[str, ...], str] = {
+            (name, "columns", "mask", column): why
+            for name, resource in resources.items()
+            for column, mask in resource.columns.mask.items()
+            if mask.how == "hmac"
+        }
+        if problems:
+            refuse(problems)
+        return resources
 
 
 class BigQuerySource(Source):

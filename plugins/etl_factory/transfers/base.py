@@ -139,8 +139,11 @@ def extract_table(context: Mapping[str, Any], resource: Resource, source: TableS
 
     Raises AccountingError when the rows read differ from the source's own count in the same snapshot.
     """
-    run = Extraction(context, resource)
-    with source.snapshot(selection(resource)) as snapshot:
+    from etl_factory.transfers.masking import masked_rows, maskings_of
+
+    run, maskings = Extraction(context, resource), maskings_of(resource)
+    with source.snapshot(selection(resource)) as held:
+        snapshot = masked_rows(held, maskings)
         plan = plan_table(run, snapshot)
         rows_read = first_rows(snapshot, plan.row_limit)
         count = rows_read.count(plan.window)
@@ -179,6 +182,7 @@ def selection(resource: Resource) -> Selection:
         exclude=spec.columns.exclude,
         cursor=spec.cursor if isinstance(spec, TransactionalTable) else None,
         primary_key=spec.primary_key,
+        mask=spec.columns.mask,
     )
 
 
@@ -221,6 +225,8 @@ def extract_files(
 ) -> dict[str, Any]:
     """Copy the planned objects, several at a time, into the landing bucket; return what XCom carries.
 
+    Where config leaves columns out or masks them, no object is copied as it is: `parsed` in the manifest's
+    `extra` says so.
     An object that changed since it was listed is left to the next run, which lists its newer version. What
     replaces the whole table is listed anew by every try, and none of it may be left out.
     Raises TransientError when one of those changes meanwhile.
@@ -231,6 +237,10 @@ def extract_files(
     plan = run.plan(lambda draft: _plan_files(run, source, draft), anew=run.replaces)
     if plan is None:
         run.skip(_nothing_listed(run, spec))
+    if spec.columns.hides_values:
+        from etl_factory.transfers.sifting import sift_copy
+
+        copy = sift_copy(source, resource, plan.row_limit)
     with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
         copied = pool.map(lambda item: _copy_one(run, copy, *item), enumerate(plan.objects))
         parts = tuple(part for part in copied if part is not None)
@@ -238,7 +248,8 @@ def extract_files(
         run.skip(
             "every planned object has changed since it was listed; the next run reads the newer versions"
         )
-    return run.finish(run.manifest(plan, datetime.fromisoformat(plan.planned_at)).then(parts=parts))
+    manifest = run.manifest(plan, datetime.fromisoformat(plan.planned_at))
+    return run.finish(manifest.then(parts=parts, extra={"parsed": spec.columns.hides_values}))
 
 
 def _nothing_listed(run: Extraction, spec: Files) -> str:
@@ -266,7 +277,8 @@ def _plan_files(run: Extraction, source: FileSource, draft: Plan) -> Plan | None
 
 def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -> Part | None:
     name = re.sub(r"[^\w.=-]", "_", planned.uri.rsplit("/", 1)[-1])[-100:]
-    uri = f"{run.prefix}/raw/{index:05d}/{name}"
+    is_raw = not run.resource.spec.columns.hides_values
+    uri = f"{run.prefix}/{'raw' if is_raw else 'parsed'}/{index:05d}/{name}"
     modified = datetime.fromisoformat(planned.modified)
     try:
         copy(SourceObject(planned.uri, planned.version, planned.size, modified), uri, run.landing)
@@ -278,6 +290,6 @@ def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -
         log.warning("left to the next run: %s", error)
         return None
     part = run.landing.stat(uri)
-    if part.size != planned.size:
+    if is_raw and part.size != planned.size:
         raise AccountingError(f"{planned.uri}: {planned.size} bytes listed, {part.size} copied to {uri}")
     return replace(part, source=planned)

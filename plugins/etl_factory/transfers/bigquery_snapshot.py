@@ -17,6 +17,7 @@ from datetime import UTC
 
 from etl_factory.errors import ConfigError, NotFoundError, TerminalError
 from etl_factory.schema.types import Field
+from etl_factory.sources._bigquery_masks import masked, masked_field
 from etl_factory.sources._sql import choose_columns
 from etl_factory.sources.base import Selection, WindowBasis
 from etl_factory.sources.bigquery import CURSORS, literal, predicate, quoted, relation
@@ -51,7 +52,11 @@ class BigQuerySnapshot(WindowBasis):
         past = self._past()
         self.is_fixed = past is not None
         everything = past or self._present()
-        self.fields = tuple(choose_columns(everything, chosen, self.name))
+        self._raw = {field.name: field for field in choose_columns(everything, chosen, self.name)}
+        self.fields = tuple(
+            masked_field(field, chosen.mask[name]) if name in chosen.mask else field
+            for name, field in self._raw.items()
+        )
         self._types = {field.name: field.type for field in everything}
 
     def _past(self) -> tuple[Field, ...] | None:
@@ -127,12 +132,18 @@ class BigQuerySnapshot(WindowBasis):
     ) -> tuple[str, ...]:
         columns = ", ".join(quoted(field.name) for field in fields)
         most = "" if limit is None else f" LIMIT {limit}"
-        insert = f"INSERT INTO {quoted(table)} ({columns})\n{self._select(columns, window)}{most}"
+        values = ", ".join(self._value(field.name) for field in fields)
+        insert = f"INSERT INTO {quoted(table)} ({columns})\n{self._select(values, window)}{most}"
         if self.is_fixed:
             return (insert,)
         count = f"({self._select('COUNT(*)', window)})"
         count = count if limit is None else f"LEAST({limit}, {count})"
         return insert, f"ASSERT @@row_count = {count} AS '{CHANGED}'"
+
+    def _value(self, name: str) -> str:
+        """Return what is selected of a column: itself, or what hides it, so that no staging table holds its values."""
+        mask = self.chosen.mask.get(name)
+        return masked(quoted(name), self._raw[name], mask) if mask else quoted(name)
 
     def _select(self, what: str, window: Window | None) -> str:
         return f"SELECT {what} FROM {self._relation}{predicate(self.chosen.cursor, window)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -147,6 +147,23 @@ class Warehouse:
                 return self.client.get_table(table_id, retry=repeated())
             except NotFound:
                 return None
+
+    def set_schema(self, table: Table, fields: Sequence[Mapping[str, Any]]) -> None:
+        """Write a table's fields, given as the API has them.
+
+        Raises TransientError when the table has changed since it was read.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+        from google.cloud.bigquery import SchemaField
+
+        table.schema = [SchemaField.from_api_repr(dict(field)) for field in fields]
+        with bigquery_errors():
+            try:
+                self.client.update_table(table, ["schema"], retry=repeated())
+            except PreconditionFailed as error:
+                raise TransientError(
+                    f"{table.full_table_id} was changed meanwhile; this is retried"
+                ) from error
 
     def row_count(self, table_id: str) -> int | None:
         """Return how many rows a table holds, None when there is no table."""

@@ -12,6 +12,7 @@ from examples import SOURCE, TENANT, Write
 NO_COLUMN = "cannot name a column in BigQuery: use at most 300 letters, digits and underscores, not beginning with a digit or a prefix that BigQuery keeps for itself"
 ONE_NAME = "in BigQuery, where names differ by more than case: rename one of them"
 NAME_RULE = "use at most 64 lower-case letters, digits and single underscores, beginning with a letter"
+MASKS = "sha256, redact, last4, { hmac: <connection> } or { date_trunc: year|quarter|month|week|day|hour }"
 TYPES = "postgres, mysql, bigquery, gcs, s3, azure_blob"
 SOURCE_KEYS = "source, type, description, owner, schedule, defaults, connection, resources"
 FILES = """\
@@ -59,7 +60,7 @@ SOURCE_CASES = [
     ]),
     ("unknown key deep inside", "    load: catalog", "    load: catalog\n    columns:\n      exclud: [a]", [
         "shop_db.yaml:9: resources.orders.columns.exclud: unknown key; did you mean 'exclude'?; known keys: include,"
-        " exclude, rename, types, on_unrepresentable",
+        " exclude, rename, types, on_unrepresentable, mask, description, policy_tags",
     ]),
     ("metadata column", TABLE.replace("[id]", "[_etl_load_id]"), None, ["shop_db.yaml:9: resources.orders.primary_key[0]: '_etl_load_id': names that begin with _etl_ are added by publish, choose another"]),
     ("unknown type", "type: postgres", "type: postgre", [f"shop_db.yaml:2: type: source type 'postgre' is not one of {TYPES}; did you mean 'postgres'?"]),
@@ -142,6 +143,28 @@ SOURCE_CASES = [
         "shop_db.yaml:8: resources.orders.partition_by: 'd' is left out by columns.exclude: keep it, or do not name it here",
     ]),
     ("named and not included", "    load: catalog", "    load: catalog\n    partition_by: e\n    columns: {include: [d], rename: {d: e}}", ["shop_db.yaml:8: resources.orders.partition_by: 'e' is not among columns.include: include it too (by the source's own name)"]),
+    ("unknown masks", "    load: catalog", "    load: catalog\n    columns: {mask: {a: md5, b: {hmac: Bad Name}, c: date_trunc(second)}}", [
+        f"shop_db.yaml:8: resources.orders.columns.mask.a: 'md5' is no mask: expected {MASKS}",
+        f"shop_db.yaml:8: resources.orders.columns.mask.b: 'Bad Name' is not a name: {NAME_RULE}",
+        f"shop_db.yaml:8: resources.orders.columns.mask.c: 'date_trunc(second)' is no mask: expected {MASKS}",
+    ]),
+    ("what cannot be hidden", TABLE + "    partition_by: d\n    columns: {mask: {id: last4, updated_at: sha256, d: redact, n: hmac(k), m: date_trunc(year)}, types: {n: INT64, m: STRING}}\n", None, [
+        "shop_db.yaml:11: resources.orders.columns.mask.d: 'd' is partition_by, and redact makes text of it: use date_trunc",
+        "shop_db.yaml:11: resources.orders.columns.mask.id: 'id' is the primary_key, and last4 makes different keys equal: use sha256 or hmac",
+        "shop_db.yaml:11: resources.orders.columns.mask.updated_at: 'updated_at' is the cursor, whose values are the watermark: it cannot be masked",
+        "shop_db.yaml:11: resources.orders.columns.types.m: 'm' is masked by date_trunc, which is a DATE, DATETIME or TIMESTAMP",
+        "shop_db.yaml:11: resources.orders.columns.types.n: 'n' is masked by hmac, which is always STRING",
+    ]),
+    ("hidden and excluded", "    load: catalog", "    load: catalog\n    columns: {exclude: [d], mask: {d: sha256}, description: {d: x}}", [
+        "shop_db.yaml:8: resources.orders.columns.description.d: 'd' is left out by columns.exclude: keep it, or do not name it here",
+        "shop_db.yaml:8: resources.orders.columns.mask.d: 'd' is left out by columns.exclude: keep it, or do not name it here",
+    ]),
+    ("no policy tag", "    load: catalog", "    load: catalog\n    columns: {policy_tags: {a: pii}}", [
+        r"shop_db.yaml:8: resources.orders.columns.policy_tags.a: 'pii' does not match ^projects/[^/\s]+/locations/[^/\s]+/taxonomies/[^/\s]+/policyTags/[^/\s]+$",
+    ]),
+    ("a key in a query", "type: postgres\nconnection: shop_db\nresources:\n  orders:\n    table: public.orders\n    load: catalog", "type: bigquery\nresources:\n  orders:\n    table: p.d.orders\n    load: catalog\n    columns: {mask: {a: hmac(k)}}", [
+        "shop_db.yaml:7: resources.orders.columns.mask.a: hmac is not for a bigquery source: its rows never leave BigQuery, so that the key would stand in the query, which BigQuery keeps for whoever may list jobs. Use sha256, or leave the column out",
+    ]),
     ("bad ratio", FILES + "    max_bad_rows: some\n", None, ["shop_db.yaml:9: resources.prices.max_bad_rows.ratio: 'some' is not a ratio: write a percentage such as 0.1%, or a number from 0 to 1"]),
     ("several at once", "    load: catalog", "    load: catalog\n    retries: x\n    cluster_by: y\nscheduel: daily", [
         "shop_db.yaml:8: resources.orders.retries: expected a whole number, not 'x'",

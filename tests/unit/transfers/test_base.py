@@ -469,3 +469,41 @@ class TestFiles:
 def test_the_fakes_are_sources() -> None:
     assert issubclass(Drops, FileSource)
     assert issubclass(Numbers, TableSource)
+
+
+def test_what_hides_values_is_parsed_and_not_copied(
+    write: Write, landing: FakeLanding, warehouse: Any
+) -> None:
+    import io
+
+    class Opened(Drops):
+        def open(self, source_object: SourceObject) -> Any:
+            return io.BytesIO(self.held[source_object.uri][1])
+
+    drops = Opened()
+    drops.put("a.csv", b"id,secret\n1,canary\n")
+    drops.put("b.csv", b"id,secret\n2,canary\n3,canary\n")
+    resource = resource_of(write, f"{NEW_FILES}\ncolumns: {{exclude: [secret]}}", type_="s3")
+
+    left = extract_files(context(), resource, drops, drops.copy)
+
+    manifest = manifest_of(landing, left)
+    assert manifest.extra == {"parsed": True}
+    assert [part.uri.split("/")[-3:] for part in manifest.parts] == [
+        ["parsed", "00000", "a.csv"],
+        ["parsed", "00001", "b.csv"],
+    ]
+    assert not any(b"canary" in data for data in landing.objects.values())
+
+
+def test_columns_are_hidden_in_the_first_part(write: Write, landing: FakeLanding, warehouse: Any) -> None:
+    resource = resource_of(
+        write, "table: public.orders\nload: catalog\nprimary_key: [id]\ncolumns: {mask: {id: sha256}}"
+    )
+
+    left = extract_table(context(), resource, Numbers(1))
+
+    (part,) = manifest_of(landing, left).parts
+    assert landing.rows((part,)) == [
+        {"id": "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"}
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, ClassVar, Protocol
 
@@ -38,6 +38,10 @@ class Format(ABC):
     @abstractmethod
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records: every one is a row of a batch or a reject; spelt values stay as they are spelt."""
+
+    def guess(self, batches: Iterable[Batch]) -> pa.Schema:
+        """Return the declared schema of records that `read` has given; no column where the file declares it itself."""
+        return pa.schema([])
 
     def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
         """Stream the records as `read` does; values may come in the type that is wanted of them, where it is theirs."""

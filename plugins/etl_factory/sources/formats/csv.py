@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, ClassVar
 
 import pyarrow as pa
@@ -65,6 +65,17 @@ class Csv(Format):
             opened = self._opened(stream)
             if opened is not None:
                 yield from self._batches(*opened)
+
+    def guess(self, batches: Iterable[Batch]) -> pa.Schema:
+        """Guess as `infer` does, from records that were read before."""
+        guesses: dict[str, ColumnGuess] = {}
+        names: dict[str, None] = {}
+        for batch in batches:
+            for name, values in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
+                names[name] = None
+                if name not in self.spelling.dates:
+                    guesses.setdefault(name, ColumnGuess()).see(values, self.spelling)
+        return pa.schema([self._field(name, guesses) for name in names])
 
     def _field(self, name: str, guesses: dict[str, ColumnGuess]) -> pa.Field:
         guess = guesses.get(name)

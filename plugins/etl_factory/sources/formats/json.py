@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, ClassVar
@@ -46,12 +46,20 @@ class Json(Format):
         """Guess each key's type from all records; mixed scalars are text, and what has no shape is JSON."""
         guesses: Guesses = {}
         for chunk in self._chunks(stream, limit):
-            self._see(chunk, guesses)
+            self._see(_columns(chunk), guesses)
         return _guessed(guesses)
 
-    def _see(self, chunk: list[Record], guesses: Guesses) -> None:
+    def guess(self, batches: Iterable[Batch]) -> pa.Schema:
+        """Guess as `infer` does, from records that were read before."""
+        guesses: Guesses = {}
+        for batch in batches:
+            columns = zip(batch.rows.schema.names, batch.rows.columns, strict=True)
+            self._see({name: values.storage for name, values in columns}, guesses)
+        return _guessed(guesses)
+
+    def _see(self, columns: Mapping[str, pa.Array], guesses: Guesses) -> None:
         guess = Shape if self.spec.nested == "record" else ColumnGuess
-        for name, values in _columns(chunk).items():
+        for name, values in columns.items():
             guesses.setdefault(name, guess()).see_json(values)
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
@@ -86,7 +94,7 @@ class JsonLines(Json):
         guesses: Guesses = {}
         for found in self._pieces(stream, lambda lines: _seen(lines, guesses)):
             if isinstance(found, list):
-                self._see(found, guesses)
+                self._see(_columns(found), guesses)
         return _guessed(guesses)
 
     def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
