@@ -149,15 +149,15 @@ SOURCE_CASES = [
         f"shop_db.yaml:8: resources.orders.columns.mask.c: 'date_trunc(second)' is no mask: expected {MASKS}",
     ]),
     ("what cannot be hidden", TABLE + "    partition_by: d\n    columns: {mask: {id: last4, updated_at: sha256, d: redact, n: hmac(k), m: date_trunc(year)}, types: {n: INT64, m: STRING}}\n", None, [
-        "shop_db.yaml:11: resources.orders.columns.mask.d: 'd' is partition_by, and redact makes text of it: use date_trunc",
         "shop_db.yaml:11: resources.orders.columns.mask.id: 'id' is the primary_key, and last4 makes different keys equal: use sha256 or hmac",
         "shop_db.yaml:11: resources.orders.columns.mask.updated_at: 'updated_at' is the cursor, whose values are the watermark: it cannot be masked",
-        "shop_db.yaml:11: resources.orders.columns.types.m: 'm' is masked by date_trunc, which is a DATE, DATETIME or TIMESTAMP",
+        "shop_db.yaml:11: resources.orders.columns.mask.d: 'd' is partition_by, and redact makes text of it: use date_trunc",
         "shop_db.yaml:11: resources.orders.columns.types.n: 'n' is masked by hmac, which is always STRING",
+        "shop_db.yaml:11: resources.orders.columns.types.m: 'm' is masked by date_trunc, which is a DATE, DATETIME or TIMESTAMP",
     ]),
     ("hidden and excluded", "    load: catalog", "    load: catalog\n    columns: {exclude: [d], mask: {d: sha256}, description: {d: x}}", [
-        "shop_db.yaml:8: resources.orders.columns.description.d: 'd' is left out by columns.exclude: keep it, or do not name it here",
         "shop_db.yaml:8: resources.orders.columns.mask.d: 'd' is left out by columns.exclude: keep it, or do not name it here",
+        "shop_db.yaml:8: resources.orders.columns.description.d: 'd' is left out by columns.exclude: keep it, or do not name it here",
     ]),
     ("no policy tag", "    load: catalog", "    load: catalog\n    columns: {policy_tags: {a: pii}}", [
         r"shop_db.yaml:8: resources.orders.columns.policy_tags.a: 'pii' does not match ^projects/[^/\s]+/locations/[^/\s]+/taxonomies/[^/\s]+/policyTags/[^/\s]+$",
