@@ -89,6 +89,8 @@ class Manifest:
     `snapshot_at`: when the source was read, by the source's clock.
     `keys`: parts with the primary key of every row at the source, where deletes are looked for; `key_fields`
     are their BigQuery fields and `keys_table` the staging table that holds them, from sanitize and load on.
+    `tallies`: parts with `files`, where they are more than a request can name; `files_table` is the staging table that
+    holds them, from load on.
     `seals`: what each staging table was when it had been filled, by its id.
     """
 
@@ -112,6 +114,8 @@ class Manifest:
     keys: tuple[Part, ...] = ()
     key_fields: tuple[dict[str, Any], ...] = ()
     keys_table: str = ""
+    tallies: tuple[Part, ...] = ()
+    files_table: str = ""
     seals: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -126,13 +130,13 @@ class Manifest:
 
     @property
     def staging_tables(self) -> tuple[str, ...]:
-        """All staging tables of this load: of its rows, its quarantine and its keys."""
-        return tuple(filter(None, (self.staging_table, self.quarantine_table, self.keys_table)))
+        """All staging tables of this load: of its rows, its quarantine, its keys and its files."""
+        return tuple(filter(None, (self.staging_table, self.quarantine_table, self.keys_table, self.files_table)))
 
     @property
     def checksum(self) -> str:
         """Fingerprint of the content of all listed objects, in order; empty when none is listed."""
-        lists = (self.parts, self.quarantine, self.keys)
+        lists = (self.parts, self.quarantine, self.keys, self.tallies)
         content = [[(part.md5, part.rows, part.size) for part in parts] for parts in lists]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest() if any(lists) else ""
 
@@ -186,6 +190,7 @@ def _manifest(document: dict[str, Any]) -> Manifest:
             "parts": tuple(map(_part, document["parts"])),
             "quarantine": tuple(map(_part, document["quarantine"])),
             "keys": tuple(map(_part, document["keys"])),
+            "tallies": tuple(map(_part, document["tallies"])),
             "key_fields": tuple(document["key_fields"]),
             "files": tuple(FileTally(**tally) for tally in document["files"]),
             "fields": tuple(document["fields"]),

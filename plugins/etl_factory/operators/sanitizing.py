@@ -27,6 +27,7 @@ from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sampling import Take, takes
 from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
 from etl_factory.operators.table_parts import demand_rows, is_clean, table_batches
+from etl_factory.operators.tallies import write_tallies
 from etl_factory.schema.contract import Contract, Decision, check_keys, shaped
 from etl_factory.schema.rows import Batch, first_records
 from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_bare, plan_cleaning
@@ -73,6 +74,7 @@ class Sanitizer:
             ddl=decision.ddl,
             notes=decision.notes,
             files=written.files,
+            tallies=write_tallies(written.files, self.landing, self.prefix),
             rows_read=sum(of.rows for of in written.files) if self.is_file else self.manifest.rows_read,
             rows_staged=self.staged,
             rows_quarantined=self.quarantine.rows,
