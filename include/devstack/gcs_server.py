@@ -79,7 +79,9 @@ class FastStorage(Storage):
         if file_id not in self.uploads:
             raise NotFound
         upload = self.uploads[file_id]
-        upload.add(content[max(0, upload.size - (upload.size if expected_start is None else expected_start)) :])
+        upload.add(
+            content[max(0, upload.size - (upload.size if expected_start is None else expected_start)) :]
+        )
         if total_size is None or upload.size < total_size:
             return None
         return self.uploads.pop(file_id).end()

@@ -57,7 +57,9 @@ def written_files() -> Iterator[str]:
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             name = os.readlink(entry)
-            flags = int(re.search(r"flags:\s+(\d+)", Path(f"/proc/self/fdinfo/{entry.name}").read_text())[1], 8)  # type: ignore[index]  # the kernel's format
+            flags = int(
+                re.search(r"flags:\s+(\d+)", Path(f"/proc/self/fdinfo/{entry.name}").read_text())[1], 8
+            )  # type: ignore[index]  # the kernel's format
             if name.startswith("/") and not name.startswith(("/dev", "/proc")) and flags & os.O_ACCMODE:
                 yield name
     yield from map(str, Path(tempfile.gettempdir()).rglob("*"))

@@ -131,7 +131,9 @@ class Manifest:
     @property
     def staging_tables(self) -> tuple[str, ...]:
         """All staging tables of this load: of its rows, its quarantine, its keys and its files."""
-        return tuple(filter(None, (self.staging_table, self.quarantine_table, self.keys_table, self.files_table)))
+        return tuple(
+            filter(None, (self.staging_table, self.quarantine_table, self.keys_table, self.files_table))
+        )
 
     @property
     def checksum(self) -> str:

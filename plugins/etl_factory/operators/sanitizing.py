@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from etl_factory.errors import (
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
+from etl_factory.landing.prefetch import ReadAhead
 from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sampling import Take, takes
@@ -53,6 +54,7 @@ class Sanitizer:
         self.resource, self.landing, self.manifest, self.attempt = resource, landing, manifest, attempt
         self.prefix = f"{resource.target.landing_prefix(manifest.plan.load_id)}/{attempt}"
         self.is_file = isinstance(resource.spec, Files)
+        self.ahead = ReadAhead(landing, manifest.parts if self.is_file else ())
         self.staged, self.quarantine = 0, Quarantine(resource.name, manifest.plan.load_id)
 
     def run(self, published: tuple[Field, ...] | None) -> Manifest:
@@ -62,6 +64,10 @@ class Sanitizer:
         AccountingError (rows read are not rows staged plus quarantined), NothingToLoad (no table yet,
         and no file holds a value).
         """
+        with closing(self.ahead):
+            return self._run(published)
+
+    def _run(self, published: tuple[Field, ...] | None) -> Manifest:
         declared = self._declared()
         cleaning, decision = self._plan(declared, published)
         written = self._reused(cleaning) or self._rewritten(cleaning)
@@ -148,7 +154,7 @@ class Sanitizer:
         reader = format_of(self.resource.spec.format)
         schemas = []
         for part, limit in self._takes:
-            with self.landing.open(part) as stream, _naming(part):
+            with self.ahead.open(part) as stream, _naming(part):
                 schemas.append(reader.infer(stream, limit))
         return merge_schemas(schemas)
 
@@ -196,7 +202,7 @@ class Sanitizer:
             yield from table_batches(self.landing, part)
             return
         assert isinstance(self.resource.spec, Files)
-        with self.landing.open(part) as stream, _naming(part):
+        with self.ahead.open(part) as stream, _naming(part):
             yield from format_of(self.resource.spec.format).read(stream)
 
     def _checked(self, done: Manifest, *, has_columns: bool) -> Manifest:

@@ -14,7 +14,9 @@ from etl_factory.landing.parts import PartWriter
 # A request may have 10 MB with all its parameters, and each value of an array comes with about ten bytes around it:
 # https://cloud.google.com/bigquery/quotas#query_jobs
 MOST_BYTES = 4_000_000
-AROUND = 150  # bytes that a file's four numbers and times, and what stands around its six values, have at most
+AROUND = (
+    150  # bytes that a file's four numbers and times, and what stands around its six values, have at most
+)
 TALLIES = pa.schema(
     [
         pa.field("uri", pa.string()),

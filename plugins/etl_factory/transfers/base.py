@@ -28,13 +28,14 @@ from etl_factory.sources.base import (
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
 from etl_factory.transfers.keys import write_keys, write_parts
 from etl_factory.transfers.planning import plan_objects, plan_window
+from etl_factory.transfers.memory import ROOM_BYTES, Room, memory_of
 from etl_factory.transfers.request import RunRequest, read_request
 from etl_factory.transfers.sampling import first_objects, first_rows
 from etl_factory.warehouse.ledger import Ledger
 
 log = logging.getLogger(__name__)
-Copy = Callable[[SourceObject, str, Landing], None]
-COPIES_AT_ONCE = 8
+Copy = Callable[[SourceObject, str, Landing], Part]
+COPIES_AT_ONCE = 16
 
 
 class Extraction:
@@ -221,8 +222,9 @@ def extract_files(
     plan = run.plan(lambda draft: _plan_files(run, source, draft), anew=run.replaces)
     if plan is None:
         run.skip(_nothing_listed(run, spec))
+    room = Room(ROOM_BYTES)
     with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
-        copied = pool.map(lambda item: _copy_one(run, copy, *item), enumerate(plan.objects))
+        copied = pool.map(lambda item: _copy_one(run, room, copy, *item), enumerate(plan.objects))
         parts = tuple(part for part in copied if part is not None)
     if not parts:
         run.skip(
@@ -254,12 +256,13 @@ def _plan_files(run: Extraction, source: FileSource, draft: Plan) -> Plan | None
     return draft.with_objects(first_objects(objects, draft.row_limit)) if objects else None
 
 
-def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -> Part | None:
+def _copy_one(run: Extraction, room: Room, copy: Copy, index: int, planned: PlannedObject) -> Part | None:
     name = re.sub(r"[^\w.=-]", "_", planned.uri.rsplit("/", 1)[-1])[-100:]
     uri = f"{run.prefix}/raw/{index:05d}/{name}"
     modified = datetime.fromisoformat(planned.modified)
     try:
-        copy(SourceObject(planned.uri, planned.version, planned.size, modified), uri, run.landing)
+        with room.taken(memory_of(planned.size)):
+            part = copy(SourceObject(planned.uri, planned.version, planned.size, modified), uri, run.landing)
     except StaleError as error:
         if run.replaces:
             raise TransientError(
@@ -267,7 +270,6 @@ def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -
             ) from error
         log.warning("left to the next run: %s", error)
         return None
-    part = run.landing.stat(uri)
     if part.size != planned.size:
         raise AccountingError(f"{planned.uri}: {planned.size} bytes listed, {part.size} copied to {uri}")
     return replace(part, source=planned)

@@ -78,7 +78,16 @@ _REPLACED = {
 
 def script(to: Publication) -> str:
     """Return the whole script; its parameters are named in `operators.parameters`."""
-    body = (*_head(to), *_files(to), *_staged(to), *taken_in(to), *judged(to), *_data(to), *_aside(to), *_ledger(to))
+    body = (
+        *_head(to),
+        *_files(to),
+        *_staged(to),
+        *taken_in(to),
+        *judged(to),
+        *_data(to),
+        *_aside(to),
+        *_ledger(to),
+    )
     return ";\n\n".join(("BEGIN TRANSACTION", *body, "COMMIT TRANSACTION")) + ";"
 
 

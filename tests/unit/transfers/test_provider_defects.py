@@ -14,7 +14,7 @@ from typing import IO, Any
 import pytest
 
 from etl_factory.config.resource import Resource
-from etl_factory.landing.manifest import load_manifest
+from etl_factory.landing.manifest import Part, load_manifest
 from etl_factory.operators import google
 from etl_factory.operators.load import GCSToStagingOperator
 from etl_factory.sources.base import Connection, FileSource, SourceObject
@@ -113,9 +113,9 @@ def test_files_are_copied_at_the_same_time(resource: Resource, landing: FakeLand
     """Every copy waits for all others, so that one at a time would never end."""
     together = Barrier(COPIES_AT_ONCE, timeout=30)
 
-    def copy(source_object: SourceObject, uri: str, to: Any) -> None:
+    def copy(source_object: SourceObject, uri: str, to: Any) -> Part:
         together.wait()
-        landing.put(uri, b"id\n1\n")
+        return landing.put(uri, b"id\n1\n")
 
     left = extract_files(context(), resource, Drops(COPIES_AT_ONCE), copy)
 
