@@ -141,6 +141,13 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def shown(name: str, costs: Mapping[str, Any]) -> str:
+    """Say what a step took."""
+    grown, before = costs["grown"] / 1e6, costs["before"] / 1e6
+    seconds = f"{costs['seconds']:8.1f} s, {costs['cpu']:7.1f} of CPU"
+    return f"{name:9}{seconds}, at most {grown:4.0f} MB above the {before:.0f} of the interpreter"
+
+
 def excess(name: str, costs: Mapping[str, Any], most: int = MOST_BYTES) -> list[str]:
     """Say what a step took that it must not."""
     found = [f"{name} wrote the file {file}" for file in costs["files"]]
@@ -175,11 +182,7 @@ def main() -> int:
         with TemporaryDirectory() as root, scale(files, env, Path(root), free_port()) as made:
             for name in STEPS[: STEPS.index(asked.until) + 1]:
                 costs = made.step(name)
-                print(
-                    f"{name:9} {costs['seconds']:8.1f} s, {costs['cpu']:7.1f} of CPU   peak {costs['grown'] / 1e6:6.0f} MB above"
-                    f" {costs['before'] / 1e6:.0f}",
-                    flush=True,
-                )
+                print(shown(name, costs), flush=True)
                 found += excess(name, costs)
     finally:
         if not kept:

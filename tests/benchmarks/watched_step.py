@@ -1,8 +1,8 @@
 """Executes one step of a load in a process of its own, and says how much memory and which files it took.
 
 `watched_step.py` reads a JSON object from its input: root, step, left, run_id. It writes one line of JSON: what the
-step left, its seconds and those of its CPU, how many bytes its memory grew above the interpreter with the providers loaded, and every
-file that it held open for writing or made in the folder of temporary files.
+step left, its seconds and those of its CPU, how many bytes its memory grew above the interpreter with the providers
+loaded, and every file that it held open for writing or made in the folder of temporary files.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ from etl_factory.sources.base import (
 )
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
 from etl_factory.transfers.keys import write_keys, write_parts
-from etl_factory.transfers.planning import plan_objects, plan_window
 from etl_factory.transfers.memory import ROOM_BYTES, Room, memory_of
+from etl_factory.transfers.planning import plan_objects, plan_window
 from etl_factory.transfers.request import RunRequest, read_request
 from etl_factory.transfers.sampling import first_objects, first_rows
 from etl_factory.warehouse.ledger import Ledger

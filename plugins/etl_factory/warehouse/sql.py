@@ -35,8 +35,22 @@ from etl_factory.warehouse.publication import Publication, StagedColumn, Strateg
 from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 __all__ = [
-    "METADATA", "MOVED", "QUARANTINE_COLUMNS", "SHRUNK", "TOO_MANY_BAD", "TOO_MANY_DELETES", "UNBALANCED",
-    "TALLY_COLUMNS", "Publication", "StagedColumn", "Strategy", "checks", "create_quarantine", "ddl", "metadata_columns", "script",
+    "METADATA",
+    "MOVED",
+    "QUARANTINE_COLUMNS",
+    "SHRUNK",
+    "TALLY_COLUMNS",
+    "TOO_MANY_BAD",
+    "TOO_MANY_DELETES",
+    "UNBALANCED",
+    "Publication",
+    "StagedColumn",
+    "Strategy",
+    "checks",
+    "create_quarantine",
+    "ddl",
+    "metadata_columns",
+    "script",
 ]  # fmt: skip
 MOVED = "etl-factory: head moved"
 SHRUNK = "etl-factory: shrunk"
