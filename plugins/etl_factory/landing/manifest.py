@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, Literal
 
 from etl_factory.errors import StaleError
@@ -146,11 +146,12 @@ class Manifest:
 def dumps(document: Manifest | Plan) -> str:
     """Encode a manifest, with its checksum, or a plan as JSON text."""
     checksum = {"checksum": document.checksum} if isinstance(document, Manifest) else {}
-    return json.dumps(asdict(document) | checksum, default=_encode, sort_keys=True)
+    return json.dumps(vars(document) | checksum, default=_encode, sort_keys=True)
 
 
 def _encode(value: Any) -> Any:
-    return value.isoformat()
+    """Encode a moment, or a part of the document: one by one, since a copy of ten thousand takes much memory."""
+    return vars(value) if is_dataclass(value) else value.isoformat()
 
 
 def load_plan(text: str) -> Plan:

@@ -27,7 +27,7 @@ from etl_factory.sources.base import (
 )
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
 from etl_factory.transfers.keys import write_keys, write_parts
-from etl_factory.transfers.memory import ROOM_BYTES, Room, memory_of
+from etl_factory.transfers.memory import ROOM_BYTES, Room, in_order, memory_of
 from etl_factory.transfers.planning import plan_objects, plan_window
 from etl_factory.transfers.request import RunRequest, read_request
 from etl_factory.transfers.sampling import first_objects, first_rows
@@ -98,11 +98,11 @@ class Extraction:
         return not self.resource.spec.is_incremental or self.request.mode == "full_refresh"
 
     def finish(self, manifest: Manifest) -> dict[str, Any]:
-        """Write the manifest, last of all, and return what XCom carries."""
+        """Write the manifest, last of all, and return what XCom carries; its parts say which objects were read."""
         return write_manifest(
             self.landing,
             self.prefix,
-            manifest,
+            manifest.then(plan=manifest.plan.with_objects(())),
             rows=manifest.rows_read,
             bytes=manifest.bytes,
             window=str(manifest.plan.window or ""),
@@ -224,7 +224,7 @@ def extract_files(
         run.skip(_nothing_listed(run, spec))
     room = Room(ROOM_BYTES)
     with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
-        copied = pool.map(lambda item: _copy_one(run, room, copy, *item), enumerate(plan.objects))
+        copied = in_order(pool, lambda item: _copy_one(run, room, copy, *item), enumerate(plan.objects))
         parts = tuple(part for part in copied if part is not None)
     if not parts:
         run.skip(

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Condition
+from typing import TypeVar
 
 ROOM_BYTES = 192 * 1024 * 1024
 MOST_PER_COPY = 64 * 1024 * 1024
 TIMES_HELD = 6  # a block is held by the reader, by its buffer, by the writer, and by each one's client
+
+
+WAITING = 256  # calls that are submitted ahead of the first one that is not done
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def in_order(
+    pool: ThreadPoolExecutor, call: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    """Yield what `call` returns for each item, in order; a pool's own `map` submits all of them at once."""
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(call, item))
+            if len(waiting) >= WAITING:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 def memory_of(size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,18 +30,19 @@ def request_of(of: tuple[FileTally, ...]) -> int:
         "file_quarantined": tuple(file.quarantined for file in of),
         "modified": tuple(datetime.fromisoformat(file.modified) for file in of),
     }  # fmt: skip
-    return sum(len(str(parameter(name, values).to_api_repr())) for name, values in columns.items())
+    return sum(len(json.dumps(parameter(name, values).to_api_repr())) for name, values in columns.items())
 
 
 @pytest.mark.parametrize(
     "uri", ["s3://drops/{}.csv", "s3://drops/" + "p" * 990 + "{}", "s3://" + "ż" * 500 + "{}"]
 )
 def test_whatever_fits_is_far_from_the_limit(uri: str) -> None:
-    count = 1000
-    while fits_request(files(count, uri)):
-        count += 1000
+    spelt = len(json.dumps(uri.format(99_999))) + len(json.dumps("etag-99999")) + tallies.AROUND
+    most = files(tallies.MOST_BYTES // spelt, uri)
 
-    assert request_of(files(count, uri)) < MOST_BYTES * 0.8
+    assert fits_request(most)
+    assert not fits_request((*most, *most[: len(most) // 5]))
+    assert request_of(most) < MOST_BYTES * 0.8
 
 
 def test_a_few_files_have_no_part_of_their_own() -> None:

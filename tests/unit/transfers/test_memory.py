@@ -5,13 +5,44 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from etl_factory.transfers import memory
 from etl_factory.transfers.base import COPIES_AT_ONCE
-from etl_factory.transfers.memory import MOST_PER_COPY, ROOM_BYTES, Room, memory_of
+from etl_factory.transfers.memory import MOST_PER_COPY, ROOM_BYTES, Room, in_order, memory_of
 
 
 def test_a_large_object_takes_no_more_than_its_blocks() -> None:
     assert memory_of(10) == 60
     assert memory_of(5 * 10**9) == MOST_PER_COPY <= ROOM_BYTES
+
+
+def test_results_come_in_order_and_few_calls_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "WAITING", 4)
+    begun: list[int] = []
+
+    def call(number: int) -> int:
+        begun.append(number)
+        return number * 2
+
+    with ThreadPoolExecutor(2) as pool:
+        results = in_order(pool, call, range(100))
+        assert next(results) == 0
+        assert len(begun) <= 4
+        assert list(results) == [number * 2 for number in range(1, 100)]
+
+
+def test_the_first_failure_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "WAITING", 4)
+    begun: list[int] = []
+
+    def call(number: int) -> None:
+        begun.append(number)
+        raise KeyError(number)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyError, match="0"):
+        list(in_order(pool, call, range(100)))
+    assert len(begun) <= 5
 
 
 def test_small_objects_all_fit() -> None:
