@@ -15,7 +15,8 @@ TIMES_HELD = 6  # a block is held by the reader, by its buffer, by the writer, a
 
 
 WAITING = 256  # calls that are submitted ahead of the first one that is not done
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def in_order(
