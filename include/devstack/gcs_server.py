@@ -3,7 +3,7 @@
 Run by the emulator's own Python: `gcs_server.py DATA_DIR PORT [HOST]`. The layout on disk stays the emulator's
 own (`DATA_DIR/.cloudstorage/<bucket>/<name>`), since the BigQuery emulator reads that folder.
 
-- a resumable upload keeps its chunks and joins them once, instead of rewriting the object per chunk;
+- an object stays on disk: a resumable upload appends to a file, a read takes its range, so that 5 GB cost no memory;
 - a file that the BigQuery emulator extracted into that folder is an object like any other;
 - the index of all objects is written when the server stops and every few seconds, not at every insert;
 - `ifGenerationMatch` on uploads, `ifSourceGenerationMatch` and `ifGenerationMatch` on copies,
@@ -25,7 +25,8 @@ from typing import Any
 from gcp_storage_emulator import server
 from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers import objects
-from gcp_storage_emulator.storage import Storage
+from gcp_storage_emulator.storage import RESUMABLE_DIR, Storage
+from gcs_content import Content, DiskStore, Upload, measured
 
 LOCK = threading.RLock()
 WANTED = threading.local()
@@ -44,10 +45,11 @@ class FastStorage(Storage):
 
     def __init__(self, data_dir: str) -> None:
         self.is_dirty = False
-        self.chunks: dict[str, list[bytes]] = {}
+        self.uploads: dict[str, Upload] = {}
         self.preconditions: dict[str, str | None] = {}
         self.extracted: dict[str, int] = {}
         super().__init__(data_dir=data_dir)
+        self._store = DiskStore(use_memory=False, root=self._store._root)
 
     def _write_config_to_file(self) -> None:
         self.is_dirty = True
@@ -64,26 +66,28 @@ class FastStorage(Storage):
 
     def create_resumable_upload(self, bucket_name: str, file_name: str, file_obj: dict[str, Any]) -> str:
         file_id: str = super().create_resumable_upload(bucket_name, file_name, file_obj)
-        self.chunks[file_id] = []
+        self.uploads[file_id] = Upload(self._store._disk_path(f"{RESUMABLE_DIR}/{self.safe_id(file_id)}"))
         self.preconditions[file_id] = getattr(WANTED, "generation", None)
         return file_id
 
     def get_resumable_byte_count(self, file_id: str) -> int:
-        return sum(map(len, self.chunks.get(file_id, [])))
+        return self.uploads[file_id].size if file_id in self.uploads else 0
 
     def add_to_resumable_upload(
         self, file_id: str, content: bytes, total_size: int | None = None, expected_start: int | None = None
-    ) -> bytes | None:
-        held = self.chunks.setdefault(file_id, [])
-        size = sum(map(len, held))
-        fresh = content[max(0, size - (size if expected_start is None else expected_start)) :]
-        held.append(fresh)
-        if total_size is None or size + len(fresh) < total_size:
+    ) -> Content | None:
+        if file_id not in self.uploads:
+            raise NotFound
+        upload = self.uploads[file_id]
+        upload.add(
+            content[max(0, upload.size - (upload.size if expected_start is None else expected_start)) :]
+        )
+        if total_size is None or upload.size < total_size:
             return None
-        return b"".join(self.chunks.pop(file_id))
+        return self.uploads.pop(file_id).end()
 
     def create_file(
-        self, bucket_name: str, file_name: str, content: bytes, file_obj: dict[str, Any],
+        self, bucket_name: str, file_name: str, content: bytes | Content, file_obj: dict[str, Any],
         file_id: str | None = None,
     ) -> None:  # fmt: skip
         wanted = self.preconditions.pop(file_id, None) if file_id else getattr(WANTED, "generation", None)
@@ -103,16 +107,47 @@ class FastStorage(Storage):
         return found
 
     def _adopt(self, bucket_name: str, file_name: str, path: str) -> None:
-        content = self._store.read_bytes(path)
+        content = measured(self._store._disk_path(path))
         resource = objects._make_object_resource("", bucket_name, file_name, None, str(len(content)))
         self.create_file(bucket_name, file_name, content, objects._checksums(content, resource))
         self.extracted[path] = self._store._disk_path(path).stat().st_mtime_ns
+
+    def get_file(self, bucket_name: str, file_name: str, show_error: bool = True) -> Content:
+        """Return an object's content, of which nothing is read yet."""
+        known = self.get_file_obj(bucket_name, file_name)
+        try:
+            path = self._store._disk_path(self._object_path(bucket_name, file_name))
+            return Content(path, known["md5Hash"], known["crc32c"])
+        except OSError:
+            raise NotFound from None
 
     def demand(self, bucket_name: str, file_name: str, wanted: str | None) -> None:
         """Raise PreconditionFailed unless the live generation is the wanted one ("0": no object)."""
         live = self.objects.get(bucket_name, {}).get(file_name, {}).get("generation", "0")
         if wanted is not None and str(live) != wanted:
             raise PreconditionFailed(f"{file_name}: generation is {live}, not {wanted}")
+
+
+class Response(server.Response):  # type: ignore[misc]  # the emulator has no types
+    """An answer that sends a whole object block by block, after the lock is released."""
+
+    def close(self) -> None:
+        content = self._content
+        if not isinstance(content, Content):
+            super().close()
+            return
+        self._handler.send_response(self.status.value, self.status.phrase)
+        for name, value in self._headers.items():
+            self._handler.send_header(name, value)
+        self._handler.send_header("Content-Length", str(len(content)))
+        self._handler.end_headers()
+        for block in content.blocks():
+            self._handler.wfile.write(block)
+
+
+def checksum(name: str, measure: Any) -> Any:
+    """Wrap one of the emulator's checksums, which an object on disk has already."""
+    return lambda content: getattr(content, name) if isinstance(content, Content) else measure(content)
 
 
 def guarded(handler: Any) -> Any:
@@ -175,6 +210,8 @@ def main(data_dir: str, port: int, host: str = "127.0.0.1") -> None:
         for pattern, handlers in server.HANDLERS
     )
     objects.insert = guarded(objects.insert)
+    objects._md5, objects._crc32c = checksum("md5", objects._md5), checksum("crc32c", objects._crc32c)
+    server.Response = Response
     httpd = ThreadingHTTPServer((host, port), partial(server.RequestHandler, storage))
     httpd.daemon_threads = True
     stopping = threading.Event()

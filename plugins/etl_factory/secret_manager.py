@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
 TENANT_ID = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*__[a-z][a-z0-9]*(_[a-z0-9]+)*$")
+# https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/create
+_SECRET_ID = re.compile(r"[a-zA-Z0-9_-]{1,255}")
 VALUE_SECONDS = 60.0
 MISSING_SECONDS = 5.0
 CALL_SECONDS = 10.0  # for one look-up, with all its repetitions
@@ -74,11 +77,13 @@ class SecretAccess:
         return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
     def read(self, secret_id: str) -> str | None:
-        """Return a secret's latest value, None when there is none.
+        """Return a secret's latest value, None when there is none, or none can have this name.
 
         Raises google's PermissionDenied when it may not be read, and its transient errors after retries;
         TerminalError when it is no text.
         """
+        if not _SECRET_ID.fullmatch(secret_id):
+            return None
         moment = self._clock()
         expires, value = self._cache.get(secret_id, (0.0, None))
         if moment < expires:
@@ -88,7 +93,7 @@ class SecretAccess:
         return value
 
     def _fetch(self, secret_id: str) -> str | None:
-        from google.api_core.exceptions import InvalidArgument, NotFound
+        from google.api_core.exceptions import NotFound
         from google.api_core.timeout import ConstantTimeout
 
         name = f"{self.parent}/secrets/{secret_id}/versions/latest"
@@ -97,7 +102,7 @@ class SecretAccess:
             answer = self.client.access_secret_version(
                 request={"name": name}, timeout=patience, retry=_retry()
             )
-        except (NotFound, InvalidArgument):
+        except NotFound:
             return None
         with suppress(UnicodeDecodeError):  # it would carry the whole value along
             return answer.payload.data.decode()
@@ -163,7 +168,7 @@ def shared_access(project: str, endpoint: str) -> SecretAccess:
 class TenantSecretManagerBackend(CloudSecretManagerBackend):
     """The providers' backend, mended: `acme__shop_db` is secret `airflow-connections-acme__shop_db`.
 
-    A tenant's connection that may not be read raises, instead of passing for one that does not exist;
+    A tenant's connection that may not be read, or asked for, raises, instead of passing for one that does not exist;
     one that is missing is None, so that Airflow asks its next backend. An environment variable
     `AIRFLOW_CONN_<ID>` wins, without a call. Credentials are looked up at the first use, not when
     Airflow starts.
@@ -186,6 +191,7 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
         sep: str = "-",
     ) -> None:
         BaseSecretsBackend.__init__(self)
+        demand_readable_kwargs()
         settings = Settings.from_environment()
         self.connections_prefix = connections_prefix
         self.variables_prefix = variables_prefix  # type: ignore[assignment]  # the parent handles None
@@ -214,7 +220,7 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
         return super().get_conn_value(conn_id)
 
     def _get_secret(self, path_prefix: str, secret_id: str, team_name: str | None = None) -> str | None:
-        from google.api_core.exceptions import PermissionDenied
+        from google.api_core.exceptions import InvalidArgument, PermissionDenied
 
         name = f"{path_prefix}{self.sep}{secret_id}"
         try:
@@ -224,6 +230,11 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
                 self.log.warning("Secret Manager denies secret %s to this identity", name)
                 return None
             raise _denied_class()(self.denied_message(name)) from error
+        except InvalidArgument as error:
+            raise _denied_class()(
+                f"Secret Manager refuses to be asked for secret {name} of project {self.project_id} ({error.message}):"
+                " correct project_id or endpoint in [secrets] backend_kwargs"
+            ) from error
 
     def deserialize_connection(self, conn_id: str, value: str) -> Any:
         """Make a connection of a secret's value; Airflow's own error would quote the value."""
@@ -239,6 +250,22 @@ class TenantSecretManagerBackend(CloudSecretManagerBackend):
             f"permission denied on secret {secret_id} of project {self.project_id}: grant this DAG's identity"
             " roles/secretmanager.secretAccessor on it"
         )
+
+
+def demand_readable_kwargs() -> None:
+    """Raise ConfigError for arguments that Airflow left out, with a warning, since they are no JSON object."""
+    from airflow.providers.common.compat.sdk import conf
+
+    for section, key in (("secrets", "backend_kwargs"), ("workers", "secrets_backend_kwargs")):
+        text = conf.get(section, key, fallback="") or "{}"
+        readable = None
+        with suppress(ValueError):
+            readable = json.loads(text)
+        if not isinstance(readable, dict):
+            raise ConfigError(
+                f"[{section}] {key} is not a JSON object, so Airflow would ask for secrets without it: write it as"
+                ' {"project_id": "..."}'
+            )
 
 
 def _denied_class() -> type[Exception]:

@@ -14,7 +14,7 @@ from model_runs import Run
 
 from etl_factory.config.resource import Destination, Resource
 from etl_factory.errors import NothingToLoad, StaleError, TransientError
-from etl_factory.landing.manifest import FileTally, Manifest, load_manifest
+from etl_factory.landing.manifest import FileTally, Manifest, Part, load_manifest
 from etl_factory.operators.publishing import Publisher
 from etl_factory.schema.types import Field
 from etl_factory.sources.base import Connection, FileSource, SourceObject
@@ -102,12 +102,12 @@ class Bucket(FileSource):
             self.changes_after_listing = ""
             self.put(name, (1,))
 
-    def copy(self, source: SourceObject, uri: str, landing: FakeLanding) -> None:
+    def copy(self, source: SourceObject, uri: str, landing: FakeLanding) -> Part:
         """Copy an object, while it is the one that was listed."""
         held = self.held.get(source.uri)
         if held is None or held.listed != source:
             raise StaleError(f"{source.uri} has changed since it was listed")
-        landing.put(uri, held.data)
+        return landing.put(uri, held.data)
 
 
 @dataclass

@@ -7,9 +7,10 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from google.api_core.exceptions import PermissionDenied, RetryError
+from google.api_core.exceptions import InvalidArgument, PermissionDenied, RetryError
 from google.auth import exceptions
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
@@ -73,6 +74,8 @@ def test_what_is_written_is_read(access: SecretAccess) -> None:
 
 def test_a_missing_secret_is_none_and_so_is_a_name_that_cannot_be(access: SecretAccess) -> None:
     assert access.read("airflow-connections-acme__none") is None
+    assert access.read("airflow-connections-my db") is None
+    assert access.read("s" * 256) is None
 
 
 def test_a_denied_secret_raises(access: SecretAccess) -> None:
@@ -232,6 +235,34 @@ def test_a_tenants_denied_connection_stops_the_search(backend: TenantSecretManag
         "permission denied on secret airflow-connections-acme__shop_db of project acme-secrets: grant this DAG's"
         " identity roles/secretmanager.secretAccessor on it"
     )
+
+
+def test_a_request_that_is_refused_is_no_missing_connection(
+    backend: TenantSecretManagerBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is where project_id is no project's."""
+    refusal = InvalidArgument("project is malformed")
+    monkeypatch.setattr(backend.access.client, "access_secret_version", Mock(side_effect=refusal))
+
+    with pytest.raises(PermissionError) as raised:
+        backend.get_conn_value("acme__refused")
+
+    assert type(raised.value).__name__ == "AirflowSecretsBackendAccessDenied"
+    assert str(raised.value) == (
+        "Secret Manager refuses to be asked for secret airflow-connections-acme__refused of project acme-secrets"
+        " (project is malformed): correct project_id or endpoint in [secrets] backend_kwargs"
+    )
+
+
+@pytest.mark.parametrize("text", ["{'project_id': 'acme'}", "[1]", '"acme"'])
+@pytest.mark.parametrize("key", ["SECRETS__BACKEND_KWARGS", "WORKERS__SECRETS_BACKEND_KWARGS"])
+def test_arguments_that_are_no_json_stop_airflow(
+    monkeypatch: pytest.MonkeyPatch, key: str, text: str
+) -> None:
+    monkeypatch.setenv(f"AIRFLOW__{key}", text)
+
+    with pytest.raises(ConfigError, match=r"kwargs is not a JSON object, so Airflow would ask for"):
+        TenantSecretManagerBackend()
 
 
 def test_a_denied_connection_that_is_no_tenants_is_left_to_the_next_backend(

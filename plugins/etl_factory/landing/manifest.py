@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, Literal
 
 from etl_factory.errors import StaleError
@@ -91,6 +91,8 @@ class Manifest:
     are their BigQuery fields and `keys_table` the staging table that holds them, from sanitize and load on.
     `recorded`: the schema that the ledger keeps of the resource (see schema.recording), and from sanitize on the one
     that publish leaves there.
+    `tallies`: parts with `files`, where they are more than a request can name; `files_table` is the staging table that
+    holds them, from load on.
     `seals`: what each staging table was when it had been filled, by its id.
     """
 
@@ -115,6 +117,8 @@ class Manifest:
     keys: tuple[Part, ...] = ()
     key_fields: tuple[dict[str, Any], ...] = ()
     keys_table: str = ""
+    tallies: tuple[Part, ...] = ()
+    files_table: str = ""
     seals: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -129,13 +133,15 @@ class Manifest:
 
     @property
     def staging_tables(self) -> tuple[str, ...]:
-        """All staging tables of this load: of its rows, its quarantine and its keys."""
-        return tuple(filter(None, (self.staging_table, self.quarantine_table, self.keys_table)))
+        """All staging tables of this load: of its rows, its quarantine, its keys and its files."""
+        return tuple(
+            filter(None, (self.staging_table, self.quarantine_table, self.keys_table, self.files_table))
+        )
 
     @property
     def checksum(self) -> str:
         """Fingerprint of the content of all listed objects, in order; empty when none is listed."""
-        lists = (self.parts, self.quarantine, self.keys)
+        lists = (self.parts, self.quarantine, self.keys, self.tallies)
         content = [[(part.md5, part.rows, part.size) for part in parts] for parts in lists]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest() if any(lists) else ""
 
@@ -143,11 +149,12 @@ class Manifest:
 def dumps(document: Manifest | Plan) -> str:
     """Encode a manifest, with its checksum, or a plan as JSON text."""
     checksum = {"checksum": document.checksum} if isinstance(document, Manifest) else {}
-    return json.dumps(asdict(document) | checksum, default=_encode, sort_keys=True)
+    return json.dumps(vars(document) | checksum, default=_encode, sort_keys=True)
 
 
 def _encode(value: Any) -> Any:
-    return value.isoformat()
+    """Encode a moment, or a part of the document: one by one, since a copy of ten thousand takes much memory."""
+    return vars(value) if is_dataclass(value) else value.isoformat()
 
 
 def load_plan(text: str) -> Plan:
@@ -189,6 +196,7 @@ def _manifest(document: dict[str, Any]) -> Manifest:
             "parts": tuple(map(_part, document["parts"])),
             "quarantine": tuple(map(_part, document["quarantine"])),
             "keys": tuple(map(_part, document["keys"])),
+            "tallies": tuple(map(_part, document["tallies"])),
             "key_fields": tuple(document["key_fields"]),
             "files": tuple(FileTally(**tally) for tally in document["files"]),
             "fields": tuple(document["fields"]),

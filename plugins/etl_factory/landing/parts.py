@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PART_BYTES = 256 * 1024 * 1024
 GROUP_ROWS = 128 * 1024
 GROUP_BYTES = 32 * 1024 * 1024
+MOST_PENDING = 256  # batches of a few rows hold far more memory than their bytes
 
 
 class PartWriter:
@@ -40,6 +41,14 @@ class PartWriter:
         self._pending_rows += batch.num_rows
         if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
             self._flush()
+        elif len(self._pending) >= MOST_PENDING:
+            self._join()
+
+    def _join(self) -> None:
+        import pyarrow as pa
+
+        joined = pa.Table.from_batches(self._pending, self.schema).combine_chunks()
+        self._pending = joined.to_batches()
 
     def _flush(self) -> None:
         import pyarrow as pa

@@ -10,13 +10,13 @@ so that only the two changes above can come from its values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO
 
 import pyarrow as pa
 
 from etl_factory.errors import TerminalError
 from etl_factory.landing.manifest import Part
-from etl_factory.landing.objects import Landing
 from etl_factory.operators.sampling import Take
 from etl_factory.schema.contract import Contract
 from etl_factory.schema.naming import name_columns
@@ -44,11 +44,11 @@ class naming:
             raise TerminalError(f"{self.where}: {error}") from error
 
 
-def inferred(takes: Iterable[Take], landing: Landing, reader: Format) -> pa.Schema:
+def inferred(takes: Iterable[Take], opened: Callable[[Part], IO[bytes]], reader: Format) -> pa.Schema:
     """Infer one schema from every record of all files."""
     schemas = []
     for part, limit in takes:
-        with landing.open(part) as stream, naming(part):
+        with opened(part) as stream, naming(part):
             schemas.append(reader.infer(stream, limit))
     return merge_schemas(schemas)
 

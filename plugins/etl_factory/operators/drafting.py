@@ -67,6 +67,7 @@ class Draft:
             absent=self._absent(held),
             deletes=self.deletes if is_newest else "ignore",
             keys_staging=self.manifest.keys_table,
+            files_staging=self.manifest.files_table,
         )
 
     @property

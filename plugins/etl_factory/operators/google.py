@@ -11,6 +11,8 @@ from etl_factory.errors import AccessDeniedError
 from etl_factory.landing.objects import Landing
 from etl_factory.warehouse.client import Warehouse
 
+CONNECTIONS = 16
+
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
 
@@ -18,9 +20,13 @@ if TYPE_CHECKING:
 def storage_client(resource: Resource, conn_id: str) -> storage.Client:
     """Return a Cloud Storage client of one connection, as the tenant's identity."""
     from airflow.providers.google.cloud.hooks.gcs import GCSHook
+    from requests.adapters import HTTPAdapter
 
     with _credentials(conn_id):
-        return GCSHook(gcp_conn_id=conn_id, impersonation_chain=resource.destination.impersonate).get_conn()
+        client = GCSHook(gcp_conn_id=conn_id, impersonation_chain=resource.destination.impersonate).get_conn()
+    for scheme in ("https://", "http://"):  # else ten are kept, and what more threads use is opened each time
+        client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return client
 
 
 def bigquery_client(resource: Resource, conn_id: str) -> bigquery.Client:

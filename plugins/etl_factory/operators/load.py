@@ -20,7 +20,7 @@ from etl_factory.operators.hooks import bigquery_hook
 from etl_factory.operators.loading import StagingLoad
 from etl_factory.operators.seals import seal
 from etl_factory.schema.types import Field
-from etl_factory.warehouse.sql import QUARANTINE_COLUMNS
+from etl_factory.warehouse.sql import QUARANTINE_COLUMNS, TALLY_COLUMNS
 
 
 class GCSToStagingOperator(GCSToBigQueryOperator):
@@ -52,14 +52,17 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
 
     @airflow_errors
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Load the clean parts, the quarantined rows and the keys; return the manifest's address and the staging table.
+        """Load the clean parts and what else is staged with them; return the manifest's address and the staging table.
 
         Raises StaleError when an object is not the one that `sanitize` listed, before the job or after it.
         """
         self.landing, self.warehouse = google.landing(self.resource), google.warehouse(self.resource)
         manifest = read_manifest(context, self.resource, self.landing, "sanitize")
         self.warehouse.ensure_datasets()
-        done = self._sealed(self._load_keys(self._load_quarantine(self._load_parts(manifest))))
+        filled = self._load_parts(manifest)
+        for fill in (self._load_quarantine, self._load_keys, self._load_tallies):
+            filled = fill(filled)
+        done = self._sealed(filled)
         name = attempt("load", context["ti"].try_number)
         prefix = f"{self.resource.target.landing_prefix(done.plan.load_id)}/{name}"
         return write_manifest(self.landing, prefix, done.then(step="load"), staging_table=done.staging_table)
@@ -89,6 +92,15 @@ class GCSToStagingOperator(GCSToBigQueryOperator):
         fields = tuple(Field.from_json(document) for document in manifest.key_fields)
         self._load(manifest, table, fields, manifest.keys)
         return manifest.then(keys_table=table)
+
+    def _load_tallies(self, manifest: Manifest) -> Manifest:
+        """Load what became of each file, where a request cannot name them all."""
+        if not manifest.tallies:
+            return manifest
+        table = f"{self.resource.target.staging_id(manifest.plan.load_id, manifest.attempt)}_files"
+        fields = tuple(Field(name, type_) for name, type_ in TALLY_COLUMNS.items())
+        self._load(manifest, table, fields, manifest.tallies)
+        return manifest.then(files_table=table)
 
     def _sealed(self, manifest: Manifest) -> Manifest:
         """Seal the tables that were filled here; extract seals what it fills itself."""

@@ -44,7 +44,7 @@ def parameters(
         "schema_changes": json.dumps(manifest.notes),
         "declared_schema": manifest.recorded or head.declared_schema,
         **_brakes(to, resource),
-        **(_files(manifest.files) if isinstance(resource.spec, Files) else {}),
+        **(_files(to, manifest.files) if isinstance(resource.spec, Files) else {}),
     }
 
 
@@ -57,7 +57,9 @@ def _brakes(to: Publication, resource: Resource) -> dict[str, float]:
     return found
 
 
-def _files(files: tuple[FileTally, ...]) -> dict[str, tuple[Any, ...]]:
+def _files(to: Publication, files: tuple[FileTally, ...]) -> dict[str, Any]:
+    if to.files_staging:
+        return {"files": len(files)}
     return {
         "uris": tuple(file.uri for file in files),
         "versions": tuple(file.version for file in files),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from etl_factory.errors import (
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
+from etl_factory.landing.prefetch import ReadAhead
 from etl_factory.operators.declaring import Moved, Watch, inferred, naming, steady, widened
 from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.findings import Findings
@@ -29,6 +30,7 @@ from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sampling import Take, takes
 from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
 from etl_factory.operators.table_parts import demand_rows, is_clean, table_batches
+from etl_factory.operators.tallies import write_tallies
 from etl_factory.schema.contract import Contract, Decision, check_keys, shaped
 from etl_factory.schema.recording import record, recorded
 from etl_factory.schema.rows import Batch, first_records
@@ -70,6 +72,7 @@ class Sanitizer:
         self.resource, self.landing, self.manifest, self.attempt = resource, landing, manifest, attempt
         self.prefix = f"{resource.target.landing_prefix(manifest.plan.load_id)}/{attempt}"
         self.is_file = isinstance(resource.spec, Files)
+        self.ahead = ReadAhead(landing, manifest.parts if self.is_file else ())
         self.staged, self.quarantine = 0, Quarantine(resource.name, manifest.plan.load_id)
         self.findings = Findings()
 
@@ -80,6 +83,10 @@ class Sanitizer:
         AccountingError (rows read are not rows staged plus quarantined), NothingToLoad (no table yet,
         and no file holds a value).
         """
+        with closing(self.ahead):
+            return self._run(published)
+
+    def _run(self, published: tuple[Field, ...] | None) -> Manifest:
         made = self._read_once(published) or self._read_twice(published)
         written, decision = made.written, made.decision
         done = self.manifest.then(
@@ -91,6 +98,7 @@ class Sanitizer:
             ddl=decision.ddl,
             notes=(*decision.notes, *self.findings.notes),
             files=written.files,
+            tallies=write_tallies(written.files, self.landing, self.prefix),
             rows_read=sum(of.rows for of in written.files) if self.is_file else self.manifest.rows_read,
             rows_staged=self.staged,
             rows_quarantined=self.quarantine.rows,
@@ -224,7 +232,7 @@ class Sanitizer:
         """Return the schema that extract declared, or infer it from every file of this load."""
         if self.manifest.schema:
             return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.manifest.schema)))
-        return inferred(self._takes, self.landing, self._reader)
+        return inferred(self._takes, self.ahead.open, self._reader)
 
     def _reused(self, cleaning: Cleaning) -> Written | None:
         """Take extract's own parts, where cleaning would write the very same rows again."""
@@ -272,7 +280,7 @@ class Sanitizer:
             yield from table_batches(self.landing, part)
             return
         reader = self._reader
-        with self.landing.open(part) as stream, naming(part):
+        with self.ahead.open(part) as stream, naming(part):
             yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
         self.findings.add(part.source.uri if part.source else part.uri, reader.findings)
 

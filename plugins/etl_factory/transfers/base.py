@@ -27,14 +27,15 @@ from etl_factory.sources.base import (
 )
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
 from etl_factory.transfers.keys import write_keys, write_parts
+from etl_factory.transfers.memory import ROOM_BYTES, Room, in_order, memory_of
 from etl_factory.transfers.planning import plan_objects, plan_window
 from etl_factory.transfers.request import RunRequest, read_request
 from etl_factory.transfers.sampling import first_objects, first_rows
 from etl_factory.warehouse.ledger import Ledger
 
 log = logging.getLogger(__name__)
-Copy = Callable[[SourceObject, str, Landing], None]
-COPIES_AT_ONCE = 8
+Copy = Callable[[SourceObject, str, Landing], Part]
+COPIES_AT_ONCE = 16
 
 
 class Extraction:
@@ -97,11 +98,11 @@ class Extraction:
         return not self.resource.spec.is_incremental or self.request.mode == "full_refresh"
 
     def finish(self, manifest: Manifest) -> dict[str, Any]:
-        """Write the manifest, last of all, and return what XCom carries."""
+        """Write the manifest, last of all, and return what XCom carries; its parts say which objects were read."""
         return write_manifest(
             self.landing,
             self.prefix,
-            manifest,
+            manifest.then(plan=manifest.plan.with_objects(())),
             rows=manifest.rows_read,
             bytes=manifest.bytes,
             window=str(manifest.plan.window or ""),
@@ -241,8 +242,9 @@ def extract_files(
         from etl_factory.transfers.sifting import sift_copy
 
         copy = sift_copy(source, resource, plan.row_limit)
+    room = Room(ROOM_BYTES)
     with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
-        copied = pool.map(lambda item: _copy_one(run, copy, *item), enumerate(plan.objects))
+        copied = in_order(pool, lambda item: _copy_one(run, room, copy, *item), enumerate(plan.objects))
         parts = tuple(part for part in copied if part is not None)
     if not parts:
         run.skip(
@@ -275,13 +277,14 @@ def _plan_files(run: Extraction, source: FileSource, draft: Plan) -> Plan | None
     return draft.with_objects(first_objects(objects, draft.row_limit)) if objects else None
 
 
-def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -> Part | None:
+def _copy_one(run: Extraction, room: Room, copy: Copy, index: int, planned: PlannedObject) -> Part | None:
     name = re.sub(r"[^\w.=-]", "_", planned.uri.rsplit("/", 1)[-1])[-100:]
     is_raw = not run.resource.spec.columns.hides_values
     uri = f"{run.prefix}/{'raw' if is_raw else 'parsed'}/{index:05d}/{name}"
     modified = datetime.fromisoformat(planned.modified)
     try:
-        copy(SourceObject(planned.uri, planned.version, planned.size, modified), uri, run.landing)
+        with room.taken(memory_of(planned.size)):
+            part = copy(SourceObject(planned.uri, planned.version, planned.size, modified), uri, run.landing)
     except StaleError as error:
         if run.replaces:
             raise TransientError(
@@ -289,7 +292,6 @@ def _copy_one(run: Extraction, copy: Copy, index: int, planned: PlannedObject) -
             ) from error
         log.warning("left to the next run: %s", error)
         return None
-    part = run.landing.stat(uri)
     if is_raw and part.size != planned.size:
         raise AccountingError(f"{planned.uri}: {planned.size} bytes listed, {part.size} copied to {uri}")
     return replace(part, source=planned)

@@ -9,7 +9,8 @@ from airflow.providers.google.cloud.transfers.gcs_to_gcs import GCSToGCSOperator
 
 from etl_factory.config.resource import Resource
 from etl_factory.errors import EtlFactoryError, NotFoundError, StaleError, TransientError
-from etl_factory.landing.objects import Landing, landing_errors, split_uri
+from etl_factory.landing.manifest import Part
+from etl_factory.landing.objects import Landing, landing_errors, part_of, split_uri
 from etl_factory.landing.patience import patience
 from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
@@ -58,7 +59,7 @@ def rewrite_copy(source: GCSSource) -> Copy:
     It raises StaleError when that generation is gone, and TransientError when the copy's checksum differs.
     """
 
-    def copy(source_object: SourceObject, uri: str, landing: Landing) -> None:
+    def copy(source_object: SourceObject, uri: str, landing: Landing) -> Part:
         original, target = source.blob(source_object), landing.blob(uri)
         with source.errors(source_object.uri, is_object=True):
             original.reload(**patience())
@@ -71,6 +72,7 @@ def rewrite_copy(source: GCSSource) -> Copy:
                 raise _cause(source, source_object, error) from error
         if target.crc32c != original.crc32c:
             raise TransientError(f"{source_object.uri}: its copy {uri} does not have its checksum")
+        return part_of(uri, target)
 
     return copy
 

@@ -25,8 +25,8 @@ from etl_factory.windows import (
 
 log = logging.getLogger(__name__)
 
-# A publish carries each object's tally in its request, which BigQuery takes up to 10 MB of.
-MOST_OBJECTS = 5_000
+# A step keeps about 5 kB of each object in memory, in its plan, its manifest and its answers: see tests/benchmarks.
+MOST_OBJECTS = 25_000
 # Where a window over an integer ends that has no value yet: all values to come lie behind it, and a place before it.
 LEAST_INTEGER = -(2**63) + 2
 # Re-read so far back when the config sets no lag: late commits arrive out of cursor order. So do those of

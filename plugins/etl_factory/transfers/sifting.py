@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from etl_factory.config.resource import Resource
 from etl_factory.errors import SchemaError, StaleError, TerminalError
+from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
 from etl_factory.schema.masking import Masking, mask_column, masked_field
 from etl_factory.schema.naming import column_name
@@ -43,7 +44,7 @@ def sift_copy(source: FileSource, resource: Resource, limit: int | None) -> Copy
         names_columns=isinstance(spec.format, CsvFormat | ParquetFormat),
     )
 
-    def copy(source_object: SourceObject, uri: str, landing: Landing) -> None:
+    def copy(source_object: SourceObject, uri: str, landing: Landing) -> Part:
         reader = format_of(spec.format)
         try:
             with _naming(source_object.uri), closing(source.open(source_object)) as stream:
@@ -55,6 +56,7 @@ def sift_copy(source: FileSource, resource: Resource, limit: int | None) -> Copy
             if exists(landing, uri):
                 raise taken(source_object, uri) from error
             raise
+        return landing.stat(uri)
 
     return copy
 

@@ -8,45 +8,63 @@ from collections.abc import Callable
 from contextlib import closing
 
 from etl_factory.errors import StaleError, TransientError
-from etl_factory.landing.objects import Landing, landing_errors
+from etl_factory.landing.manifest import Part
+from etl_factory.landing.objects import Landing, b64_md5, landing_errors
 from etl_factory.landing.patience import patience
 from etl_factory.sources._stores import BLOCK_BYTES
 from etl_factory.sources.base import FileSource, SourceObject
 
-Copy = Callable[[SourceObject, str, Landing], None]
+Copy = Callable[[SourceObject, str, Landing], Part]
 
 
 def stream_copy(source: FileSource) -> Copy:
     """Return a copy that reads `source` at the pinned version, block by block, with no local file.
 
+    An object of one block takes one request to read and one to write.
     It raises StaleError when the source's version is gone, and TransientError when what arrived differs in
     size or checksum, or when another process has written the new object's name: a retry has another name.
     """
 
-    def copy(source_object: SourceObject, uri: str, landing: Landing) -> None:
+    def copy(source_object: SourceObject, uri: str, landing: Landing) -> Part:
+        send = _send_whole if source_object.size <= BLOCK_BYTES else _send
         try:
-            sent = _send(source, source_object, uri, landing)
+            sent, part = send(source, source_object, uri, landing)
         except StaleError as error:
             if exists(landing, uri):
                 raise taken(source_object, uri) from error
             raise
-        if landing.stat(uri).md5 != sent:
+        if part.md5 != sent:
             raise TransientError(f"{source_object.uri}: the copy {uri} does not have the checksum sent")
+        return part
 
     return copy
 
 
-def _send(source: FileSource, source_object: SourceObject, uri: str, landing: Landing) -> str:
-    """Copy every byte; return their MD5 in base64, as Cloud Storage writes it."""
+def _send_whole(
+    source: FileSource, source_object: SourceObject, uri: str, landing: Landing
+) -> tuple[str, Part]:
+    """Copy an object of one block; return its MD5 in base64, and what Cloud Storage says of the copy."""
+    with closing(source.open(source_object)) as stream:
+        content = stream.read()
+    _demand_size(source_object, len(content))
+    return b64_md5(content), landing.put(uri, content)
+
+
+def _send(source: FileSource, source_object: SourceObject, uri: str, landing: Landing) -> tuple[str, Part]:
+    """Copy an object block by block; return its MD5 in base64, and what Cloud Storage says of the copy."""
     checksum, size = hashlib.md5(usedforsecurity=False), 0
     with closing(source.open(source_object)) as stream, landing.create(uri) as target:
         while block := stream.read(BLOCK_BYTES):
             target.write(block)
             checksum.update(block)
             size += len(block)
-        if size != source_object.size:
-            raise TransientError(f"{source_object.uri}: {size} bytes came of the {source_object.size} listed")
-    return base64.b64encode(checksum.digest()).decode()
+        _demand_size(source_object, size)
+    return base64.b64encode(checksum.digest()).decode(), landing.stat(uri)
+
+
+def _demand_size(source_object: SourceObject, size: int) -> None:
+    if size != source_object.size:
+        raise TransientError(f"{source_object.uri}: {size} bytes came of the {source_object.size} listed")
 
 
 def exists(landing: Landing, uri: str) -> bool:

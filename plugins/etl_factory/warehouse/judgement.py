@@ -25,10 +25,6 @@ TWICE_CURRENT = (
     "etl-factory: the published table holds a primary key more than once among its current rows. Delete all but one"
     " row of each key there, or publish the history into a new table with target_table"
 )
-FILES = (
-    "(SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version"
-    " FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f"
-)
 
 
 def check(condition: str, message: str) -> str:
@@ -183,7 +179,7 @@ def _stale(to: Publication) -> str:
     """
     ledger = identifier(to.ledger)
     return (
-        f"CREATE TEMP TABLE _stale AS SELECT DISTINCT f.uri FROM {FILES}\n"
+        f"CREATE TEMP TABLE _stale AS SELECT DISTINCT f.uri FROM _files AS f\n"
         f"JOIN {ledger} AS l ON l.kind = 'file' AND l.epoch = @epoch AND l.uri = f.uri"
         " AND l.object_version <> f.version\n"
         f"JOIN {ledger} AS o ON o.kind = 'load' AND o.load_id = l.load_id AND o.attempt = l.attempt\n"

@@ -32,6 +32,7 @@ class Publication:
     bounds what an append compares with, empty for all. `is_file`: staging has `_etl_source_uri`, `_etl_record`.
     `deletes` says what becomes of rows that are gone, and `keys_staging` is the table with all keys of the source;
     where that is empty, nothing is known to be gone.
+    `files_staging` is the table with what became of each file, empty where the parameters say it.
     `absent` names the published columns that the source has no longer: a row published now holds NULL there.
     """
 
@@ -50,6 +51,7 @@ class Publication:
     absent: tuple[str, ...] = ()
     deletes: Deletes = "ignore"
     keys_staging: str = ""
+    files_staging: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

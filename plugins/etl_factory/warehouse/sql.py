@@ -2,6 +2,7 @@
 
     BEGIN TRANSACTION
       head     UPDATE ... WHERE version = expected      two publishes of one resource conflict here
+      files    what became of each source file
       staged   what the staging table holds, as it will be published
       judged   each staged row with what becomes of it (see judgement)
       data     UPDATE, DELETE and INSERT by that judgement
@@ -21,7 +22,6 @@ from etl_factory.warehouse.ddl import METADATA, QUARANTINE_COLUMNS, create_quara
 from etl_factory.warehouse.deletes import TOO_MANY_DELETES, brake_before_ddl, deletes
 from etl_factory.warehouse.history import INSERTED, closed, latest, taken_in
 from etl_factory.warehouse.judgement import (
-    FILES,
     UNBALANCED,
     check,
     content,
@@ -35,8 +35,22 @@ from etl_factory.warehouse.publication import Publication, StagedColumn, Strateg
 from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 __all__ = [
-    "METADATA", "MOVED", "QUARANTINE_COLUMNS", "SHRUNK", "TOO_MANY_BAD", "TOO_MANY_DELETES", "UNBALANCED",
-    "Publication", "StagedColumn", "Strategy", "checks", "create_quarantine", "ddl", "metadata_columns", "script",
+    "METADATA",
+    "MOVED",
+    "QUARANTINE_COLUMNS",
+    "SHRUNK",
+    "TALLY_COLUMNS",
+    "TOO_MANY_BAD",
+    "TOO_MANY_DELETES",
+    "UNBALANCED",
+    "Publication",
+    "StagedColumn",
+    "Strategy",
+    "checks",
+    "create_quarantine",
+    "ddl",
+    "metadata_columns",
+    "script",
 ]  # fmt: skip
 MOVED = "etl-factory: head moved"
 SHRUNK = "etl-factory: shrunk"
@@ -55,9 +69,17 @@ LOAD_COLUMNS = {
 }  # fmt: skip
 FILE_COLUMNS = {
     "kind": "'file'", "epoch": "@epoch", "load_id": "@load_id", "attempt": "@attempt",
-    "published_at": "@loaded_at", "uri": "uri", "object_version": "@versions[OFFSET(i)]",
-    "object_size": "@sizes[OFFSET(i)]", "object_modified": "@modified[OFFSET(i)]",
-    "rows": "@file_rows[OFFSET(i)]", "quarantined": "@file_quarantined[OFFSET(i)]",
+    "published_at": "@loaded_at", "uri": "uri", "object_version": "version", "object_size": "size",
+    "object_modified": "modified", "rows": "file_rows", "quarantined": "quarantined",
+}  # fmt: skip
+# What a run says of each of its files, in a table where it says too much for a request, and which parameter says it.
+TALLY_COLUMNS = {
+    "uri": "STRING", "version": "STRING", "size": "INT64", "modified": "TIMESTAMP", "file_rows": "INT64",
+    "quarantined": "INT64",
+}  # fmt: skip
+_TALLY_PARAMETERS = {
+    "version": "versions", "size": "sizes", "modified": "modified", "file_rows": "file_rows",
+    "quarantined": "file_quarantined",
 }  # fmt: skip
 
 
@@ -65,13 +87,22 @@ FILE_COLUMNS = {
 _REPLACED = {
     "replace": "TRUE",
     "snapshot": "_etl_load_id = @load_id",
-    "append_files": "_etl_source_uri IN UNNEST(@uris) AND _etl_source_uri NOT IN (SELECT uri FROM _stale)",
+    "append_files": "_etl_source_uri IN (SELECT uri FROM _files) AND _etl_source_uri NOT IN (SELECT uri FROM _stale)",
 }
 
 
 def script(to: Publication) -> str:
     """Return the whole script; its parameters are named in `operators.parameters`."""
-    body = (*_head(to), *_staged(to), *taken_in(to), *judged(to), *_data(to), *_aside(to), *_ledger(to))
+    body = (
+        *_head(to),
+        *_files(to),
+        *_staged(to),
+        *taken_in(to),
+        *judged(to),
+        *_data(to),
+        *_aside(to),
+        *_ledger(to),
+    )
     return ";\n\n".join(("BEGIN TRANSACTION", *body, "COMMIT TRANSACTION")) + ";"
 
 
@@ -108,12 +139,24 @@ def _head(to: Publication) -> Iterable[str]:
     yield check("@@row_count = 1", MOVED)
 
 
+def _files(to: Publication) -> Iterable[str]:
+    """Fill `_files` with what became of each file; a table of them must hold as many as were staged."""
+    if not to.is_file:
+        return
+    if to.files_staging:
+        yield f"CREATE TEMP TABLE _files AS SELECT {identifiers(*TALLY_COLUMNS)} FROM {identifier(to.files_staging)}"
+        yield check("(SELECT COUNT(*) FROM _files) = @files", f"{UNBALANCED}, files")
+        return
+    given = ", ".join(f"@{parameter}[OFFSET(i)] AS {name}" for name, parameter in _TALLY_PARAMETERS.items())
+    yield f"CREATE TEMP TABLE _files AS SELECT uri, {given}\nFROM UNNEST(@uris) AS uri WITH OFFSET AS i"
+
+
 def _staged(to: Publication) -> Iterable[str]:
     columns = [f"{staged_expression(column)} AS {identifier(column.field.name)}" for column in to.columns]
     extra, files = ("CAST(NULL AS STRING)", "0", "CAST(NULL AS TIMESTAMP)"), ""
     if to.is_file:
         extra = ("s._etl_source_uri", "s._etl_record", "f.modified")
-        files = f"\nLEFT JOIN {FILES} ON f.uri = s._etl_source_uri"
+        files = "\nLEFT JOIN _files AS f ON f.uri = s._etl_source_uri"
     names = ("_etl_source_uri", "_etl_record", "_etl_modified")
     columns += [f"{value} AS {name}" for value, name in zip(extra, names, strict=True)]
     listed = ",\n  ".join(columns)
@@ -199,7 +242,7 @@ def _ledger(to: Publication) -> Iterable[str]:
     restored = {"restored": "(SELECT n FROM _restored)"} if to.marks else {}
     yield f"{_into_ledger(to, LOAD_COLUMNS | restored)}\nFROM _judged"
     if to.is_file:
-        yield f"{_into_ledger(to, FILE_COLUMNS)}\nFROM UNNEST(@uris) AS uri WITH OFFSET AS i"
+        yield f"{_into_ledger(to, FILE_COLUMNS)}\nFROM _files"
 
 
 def _into_ledger(to: Publication, columns: dict[str, str]) -> str:

@@ -41,6 +41,15 @@ def test_rows_arrive_in_order_and_are_counted(landing: Landing, bucket: str) -> 
     assert ids(landing, writer) == [0, 1, 2, 3, 4]
 
 
+def test_thousands_of_tiny_batches_are_joined_as_they_come(landing: Landing, bucket: str) -> None:
+    with PartWriter(landing, f"gs://{bucket}/load", SCHEMA) as writer:
+        for start in range(3 * parts.MOST_PENDING):
+            writer.write(batch(start, 1))
+            assert len(writer._pending) <= parts.MOST_PENDING
+
+    assert ids(landing, writer) == list(range(3 * parts.MOST_PENDING))
+
+
 def test_no_rows_are_no_parts(landing: Landing, bucket: str) -> None:
     with PartWriter(landing, f"gs://{bucket}/load", SCHEMA) as writer:
         writer.write(batch(0, 0))

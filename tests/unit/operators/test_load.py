@@ -15,7 +15,7 @@ from etl_factory.landing.manifest import Manifest, dumps, load_manifest
 from etl_factory.operators import google
 from etl_factory.operators.load import GCSToStagingOperator
 from etl_factory.schema.types import Field
-from etl_factory.warehouse.sql import QUARANTINE_COLUMNS
+from etl_factory.warehouse.sql import QUARANTINE_COLUMNS, TALLY_COLUMNS
 from examples import Write
 from fakes import LOAD_ID, NOON, FakeLanding, FakeWarehouse, context_of, manifest_of, resource_of
 
@@ -162,6 +162,19 @@ def test_bad_rows_are_loaded_beside(run: Any, resource: Resource, warehouse: Fak
     assert jobs[1][1]["load"]["destinationTable"]["tableId"] == f"{STAGING}_quarantine"
     held = warehouse.tables[f"{left['staging_table']}_quarantine"]
     assert {field.name: field.type for field in held} == QUARANTINE_COLUMNS
+
+
+def test_more_files_than_a_request_names_are_loaded_beside(
+    run: Any, resource: Resource, landing: FakeLanding, warehouse: FakeWarehouse
+) -> None:
+    jobs, left = run(sanitized(resource, tallies=BAD))
+
+    table = f"{left['staging_table']}_files"
+    assert [job["load"]["sourceUris"] for _, job in jobs][1:] == [[BAD[0].uri]]
+    assert {field.name: field.type for field in warehouse.tables[table]} == TALLY_COLUMNS
+    done = load_manifest(landing.read_text(left["manifest"]))
+    assert done.files_table == table
+    assert table in done.seals
 
 
 KEY_FIELDS = (Field("id", "INT64").to_json(),)

@@ -351,6 +351,17 @@ def test_files_go_into_the_ledger_with_their_tallies(write: Write) -> None:
     ]  # fmt: skip
 
 
+def test_files_in_a_table_of_their_own_are_only_counted(write: Write) -> None:
+    resource = resource_of(write, FILES.format("transactional"), type_="s3")
+    file = FileTally("s3://drops/a.csv", "etag-1", MORNING, 12, 7, 1)
+    made, fake = ready(resource, staged(resource, files=(file,) * 3, files_table=f"{STAGING}_files"))
+
+    assert made.run()["files"] == 3
+    assert fake.parameters["files"] == 3
+    assert "uris" not in fake.parameters
+    assert f"FROM `{STAGING}_files`" in fake.statements[-1]
+
+
 # Changes of the table
 
 CREATE = {"op": "create", "fields": [field.to_json() for field in FIELDS]}

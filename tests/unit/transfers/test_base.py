@@ -19,7 +19,7 @@ from etl_factory.errors import (
     TerminalError,
     TransientError,
 )
-from etl_factory.landing.manifest import Manifest, dumps, load_manifest
+from etl_factory.landing.manifest import Manifest, Part, dumps, load_manifest
 from etl_factory.operators import google
 from etl_factory.sources.base import (
     Connection,
@@ -103,11 +103,12 @@ class Drops(S3Source):
         for uri, (version, data, modified) in sorted(self.held.items()):
             yield SourceObject(uri, version, len(data), modified)
 
-    def copy(self, source: SourceObject, uri: str, landing: Any) -> None:
+    def copy(self, source: SourceObject, uri: str, landing: Any) -> Part:
         version, data, _ = self.held.get(source.uri, ("", b"", NOW))
         if version != source.version or source.uri in self.overwritten_after_listing:
             raise StaleError(f"{source.uri} has changed since it was listed")
-        landing.put(uri, data)
+        made: Part = landing.put(uri, data)
+        return made
 
 
 @pytest.fixture
@@ -459,8 +460,8 @@ class TestFiles:
             )
 
     def test_a_copy_of_another_size_stops_the_run(self, write: Write, drops: Drops) -> None:
-        def cut(source: SourceObject, uri: str, landing: Any) -> None:
-            landing.put(uri, b"id")
+        def cut(source: SourceObject, uri: str, landing: Any) -> Any:
+            return landing.put(uri, b"id")
 
         with pytest.raises(AccountingError, match=r"a\.csv: 5 bytes listed, 2 copied"):
             extract_files(context(), resource_of(write, NEW_FILES, type_="s3"), drops, cut)

@@ -14,7 +14,7 @@ from typing import IO, Any
 import pytest
 
 from etl_factory.config.resource import Resource
-from etl_factory.landing.manifest import load_manifest
+from etl_factory.landing.manifest import Part, load_manifest
 from etl_factory.operators import google
 from etl_factory.operators.load import GCSToStagingOperator
 from etl_factory.sources.base import Connection, FileSource, SourceObject
@@ -25,12 +25,10 @@ from examples import REPOSITORY, Write
 from fakes import FakeLanding, FakeWarehouse, resource_of
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
+LOADS, JOBS = "unit/operators/test_load.py", "unit/warehouse/test_client.py"
+SECRETS = "unit/test_secret_manager.py"
 TYPES, TABLES = "contract/test_types_at_destination.py", "contract/test_tables.py"
-LOAD, FILES, HERE = (
-    "unit/operators/test_load.py",
-    "contract/test_files.py",
-    "unit/transfers/test_provider_defects.py",
-)
+FILES, HERE = "contract/test_files.py", "unit/transfers/test_provider_defects.py"
 # The providers' defect, and the test that holds ours against it.
 DEFECTS = {
     "Parquet fails on DATE, TIMESTAMP, TIME, UUID, JSON, BYTEA, arrays": (TYPES, "test_every_type"),
@@ -51,8 +49,27 @@ DEFECTS = {
     "every file goes through local disk": (HERE, "test_files_do_not_touch_the_local_disk"),
     "a whole file in memory": (FILES, "test_memory_does_not_grow_with_the_object"),
     "autodetect, CSV and WRITE_EMPTY by default": (HERE, "test_a_load_declares_all_that_the_providers_guess"),
-    "a random job id per try, so that a retry duplicates": (LOAD, "test_a_retry_finds_the_job_of_the_first_try"),
-    "a wildcard loads what nobody listed": (LOAD, "test_the_job_loads_exactly_the_listed_objects"),
+    "a random job id per try, so that a retry duplicates": (LOADS, "test_a_retry_finds_the_job_of_the_first_try"),
+    "WRITE_APPEND, so that a retry duplicates": (HERE, "test_a_load_declares_all_that_the_providers_guess"),
+    "a job id that is taken fails the load, though its job is done and fine": (
+        JOBS, "test_a_job_found_finished_counts_with_its_effect",
+    ),
+    "a job id that is taken fails the load, though its job still runs": (
+        JOBS, "test_a_job_found_running_is_waited_for_and_not_run_again",
+    ),
+    "a wildcard loads what nobody listed": (LOADS, "test_the_job_loads_exactly_the_listed_objects"),
+    "a secret that is denied passes for a connection that is not defined": (
+        SECRETS, "test_a_tenants_denied_connection_stops_the_search",
+    ),
+    "a request that is refused passes for a connection that is not defined": (
+        SECRETS, "test_a_request_that_is_refused_is_no_missing_connection",
+    ),
+    "backend_kwargs that are no JSON are left out with a warning": (
+        SECRETS, "test_arguments_that_are_no_json_stop_airflow",
+    ),
+    "a new client for every secret": (SECRETS, "test_one_client_serves_every_read"),
+    "no secret is kept at task time": (SECRETS, "test_a_value_is_kept_for_a_minute_and_its_absence_for_seconds"),
+    "no endpoint can be given for secrets": (SECRETS, "test_an_endpoint_decides_where_and_under_which_name"),
 }  # fmt: skip
 
 
@@ -113,9 +130,9 @@ def test_files_are_copied_at_the_same_time(resource: Resource, landing: FakeLand
     """Every copy waits for all others, so that one at a time would never end."""
     together = Barrier(COPIES_AT_ONCE, timeout=30)
 
-    def copy(source_object: SourceObject, uri: str, to: Any) -> None:
+    def copy(source_object: SourceObject, uri: str, to: Any) -> Part:
         together.wait()
-        landing.put(uri, b"id\n1\n")
+        return landing.put(uri, b"id\n1\n")
 
     left = extract_files(context(), resource, Drops(COPIES_AT_ONCE), copy)
 

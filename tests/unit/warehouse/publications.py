@@ -49,6 +49,9 @@ PUBLICATIONS = {
     "files_without_key_and_bad_rows": replace(
         BASE, strategy="append_files", is_file=True, quarantine_staging=f"{BASE.staging}_quarantine"
     ),
+    "more_files_than_a_request_names": replace(
+        BASE, strategy="append_files", is_file=True, files_staging=f"{BASE.staging}_files"
+    ),
     "files_with_key": replace(BASE, strategy="merge", keys=("id",), is_file=True),
     "catalog": replace(BASE, strategy="replace", checks_shrink=True),
     "transactional_with_deletes_removed": replace(

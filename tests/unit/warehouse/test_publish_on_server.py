@@ -9,9 +9,10 @@ import pytest
 from shop import EARLY, FIELDS, LATE, Shop
 
 from etl_factory.errors import TerminalError
+from etl_factory.schema.types import Field
 from etl_factory.warehouse.ledger import Head
 from etl_factory.warehouse.publication import StagedColumn
-from etl_factory.warehouse.sql import MOVED, SHRUNK, TOO_MANY_BAD
+from etl_factory.warehouse.sql import MOVED, SHRUNK, TALLY_COLUMNS, TOO_MANY_BAD, UNBALANCED
 
 pytestmark = pytest.mark.stack
 
@@ -88,6 +89,21 @@ def test_a_file_is_replaced_by_its_newer_version_only(shop: Shop) -> None:
     assert [(item.uri, item.version, item.modified) for item in plan.objects] == [
         ("s3://b/a'.csv", "2", LATE.isoformat())
     ]
+
+
+def test_files_may_be_named_by_a_table(shop: Shop) -> None:
+    row = "(1, NULL, '{}', NULL, 's3://b/a\\'.csv', 1)"
+    fields = tuple(Field(name, type_) for name, type_ in TALLY_COLUMNS.items())
+    named = "('s3://b/a\\'.csv', '{}', 1, TIMESTAMP '2025-01-01', 1, 0)"
+    shop.publish(1, [row.format("first")], FILES, **of_file("1", EARLY, 1))
+
+    table = shop.keys(fields, named.format("2"))
+    with pytest.raises(TerminalError, match=f"{UNBALANCED}, files"):
+        shop.publish(2, [row.format("newer")], {**FILES, "files_staging": table}, files=2)
+    counts = shop.publish(3, [row.format("newer")], {**FILES, "files_staging": table}, files=1)
+
+    assert (counts, shop.names()) == ({"inserted": 1, "deleted": 1}, ["newer"])
+    assert shop.ledger.loaded_objects() == {("s3://b/a'.csv", "1"), ("s3://b/a'.csv", "2")}
 
 
 def test_files_with_a_key_merge_by_their_time(shop: Shop) -> None:

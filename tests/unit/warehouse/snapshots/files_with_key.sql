@@ -7,6 +7,9 @@ WHERE kind = 'head' AND version = @expected;
 
 ASSERT @@row_count = 1 AS 'etl-factory: head moved';
 
+CREATE TEMP TABLE _files AS SELECT uri, @versions[OFFSET(i)] AS version, @sizes[OFFSET(i)] AS size, @modified[OFFSET(i)] AS modified, @file_rows[OFFSET(i)] AS file_rows, @file_quarantined[OFFSET(i)] AS quarantined
+FROM UNNEST(@uris) AS uri WITH OFFSET AS i;
+
 CREATE TEMP TABLE _staged AS SELECT
   s.`id` AS `id`,
   s.`updated_at` AS `updated_at`,
@@ -19,9 +22,9 @@ CREATE TEMP TABLE _staged AS SELECT
   s._etl_record AS _etl_record,
   f.modified AS _etl_modified
 FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc` AS s
-LEFT JOIN (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = s._etl_source_uri;
+LEFT JOIN _files AS f ON f.uri = s._etl_source_uri;
 
-CREATE TEMP TABLE _stale AS SELECT DISTINCT f.uri FROM (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f
+CREATE TEMP TABLE _stale AS SELECT DISTINCT f.uri FROM _files AS f
 JOIN `acme-analytics.raw_etl._loads__shop_db__orders` AS l ON l.kind = 'file' AND l.epoch = @epoch AND l.uri = f.uri AND l.object_version <> f.version
 JOIN `acme-analytics.raw_etl._loads__shop_db__orders` AS o ON o.kind = 'load' AND o.load_id = l.load_id AND o.attempt = l.attempt
 WHERE o.snapshot_at > @snapshot_at OR (o.snapshot_at = @snapshot_at AND l.object_modified > f.modified);
@@ -116,11 +119,11 @@ SELECT
   @attempt,
   @loaded_at,
   uri,
-  @versions[OFFSET(i)],
-  @sizes[OFFSET(i)],
-  @modified[OFFSET(i)],
-  @file_rows[OFFSET(i)],
-  @file_quarantined[OFFSET(i)]
-FROM UNNEST(@uris) AS uri WITH OFFSET AS i;
+  version,
+  size,
+  modified,
+  file_rows,
+  quarantined
+FROM _files;
 
 COMMIT TRANSACTION;
