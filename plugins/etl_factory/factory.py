@@ -101,6 +101,9 @@ def run_parameters(names: list[str]) -> dict[str, Param]:
         "full_refresh": Param(
             False, type="boolean", title="Full refresh", description=description.FULL_REFRESH_HELP
         ),
+        "replay": Param(
+            False, type="boolean", title="Replay the quarantine", description=description.REPLAY_HELP
+        ),
         "resources": Param(
             None,
             type=["null", "array"],

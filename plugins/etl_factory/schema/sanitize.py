@@ -15,6 +15,7 @@ from etl_factory.errors import SchemaError
 from etl_factory.schema.casting import cast_column, decoded
 from etl_factory.schema.contract import Column, Contract, Decision, decide, leave_out
 from etl_factory.schema.naming import column_name, name_columns
+from etl_factory.schema.raw import pack
 from etl_factory.schema.rows import Batch, Reject, bounded
 from etl_factory.schema.types import Field, field_of, is_text, is_untyped, may_be_unfit, staged_arrow
 
@@ -63,11 +64,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """How one resource's batches are cleaned: its columns, and the declared type of each."""
+    """How one resource's batches are cleaned: its columns, and the declared type of each.
+
+    `keys` are the source's own names of the primary key, by which a bad row is told.
+    """
 
     columns: tuple[Column, ...]
     declared: pa.Schema
     is_file: bool
+    keys: tuple[str, ...] = ()
 
     @property
     def staged(self) -> tuple[Field, ...]:
@@ -197,7 +202,7 @@ def clean(batch: Batch, cleaning: Cleaning, source_uri: str | None = None) -> Cl
     if cleaning.is_file:
         arrays += [pa.array([source_uri] * length, pa.string()), batch.records.cast(pa.int64())]
     cleaned = pa.RecordBatch.from_arrays(arrays, schema=cleaning.arrow)
-    return _set_aside(batch, cleaned, bad)
+    return _set_aside(batch, cleaned, bad, cleaning)
 
 
 def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[pa.Array, pa.Array | None]:
@@ -211,7 +216,9 @@ def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[p
     return cast_column(array, cleaning.declared.field(column.original).type, column.field)
 
 
-def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]]) -> Cleaned:
+def _set_aside(
+    batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]], cleaning: Cleaning
+) -> Cleaned:
     if not bad:
         return Cleaned(cleaned, (), ())
     keep = [True] * batch.rows.num_rows
@@ -220,14 +227,14 @@ def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa
     for column, mask in bad:
         for index in pc.indices_nonzero(mask).to_pylist():
             if column.on_misfit == "discard_value" and not column.must_be_null:
-                discarded.append(_reject(batch, index, column))
+                discarded.append(_reject(batch, index, column, cleaning))
             elif keep[index]:
                 keep[index] = False
-                rejects.append(_reject(batch, index, column))
+                rejects.append(_reject(batch, index, column, cleaning))
     return Cleaned(cleaned.filter(pa.array(keep)), tuple(rejects), tuple(discarded))
 
 
-def _reject(batch: Batch, index: int, column: Column) -> Reject:
+def _reject(batch: Batch, index: int, column: Column, cleaning: Cleaning) -> Reject:
     row = {
         name: _shown(array, index)
         for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True)
@@ -239,8 +246,14 @@ def _reject(batch: Batch, index: int, column: Column) -> Reject:
         column=column.original,
         value=bounded(_text(row[column.original])),
         reason=reason,
-        row=bounded(json.dumps(row, default=_text, ensure_ascii=False)),
+        row=bounded(_json(row)),
+        key=bounded(_json({name: row.get(name) for name in cleaning.keys})) if cleaning.keys else None,
+        raw=None if cleaning.is_file else pack(batch.rows.slice(index, 1), cleaning.declared),
     )
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, default=_text, ensure_ascii=False)
 
 
 def _shown(array: pa.Array, index: int) -> Any:

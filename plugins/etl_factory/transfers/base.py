@@ -28,6 +28,7 @@ from etl_factory.sources.base import (
 from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, TransactionalTable
 from etl_factory.transfers.keys import write_keys, write_parts
 from etl_factory.transfers.planning import plan_objects, plan_window
+from etl_factory.transfers.replaying import replay_files, replay_rows
 from etl_factory.transfers.request import RunRequest, read_request
 from etl_factory.transfers.sampling import first_objects, first_rows
 from etl_factory.warehouse.ledger import Ledger
@@ -94,7 +95,8 @@ class Extraction:
     @property
     def replaces(self) -> bool:
         """Whether what this run reads becomes the whole table."""
-        return not self.resource.spec.is_incremental or self.request.mode == "full_refresh"
+        is_whole = not self.resource.spec.is_incremental and self.request.mode != "replay"
+        return is_whole or self.request.mode == "full_refresh"
 
     def finish(self, manifest: Manifest) -> dict[str, Any]:
         """Write the manifest, last of all, and return what XCom carries."""
@@ -130,6 +132,8 @@ def extract_table(context: Mapping[str, Any], resource: Resource, source: TableS
     Raises AccountingError when the rows read differ from the source's own count in the same snapshot.
     """
     run = Extraction(context, resource)
+    if run.request.mode == "replay":
+        return replay_rows(run)
     with source.snapshot(selection(resource)) as snapshot:
         plan = plan_table(run, snapshot)
         rows_read = first_rows(snapshot, plan.row_limit)
@@ -218,17 +222,24 @@ def extract_files(
     run = Extraction(context, resource)
     spec = resource.spec
     assert isinstance(spec, Files)
+    if run.request.mode == "replay":
+        return replay_files(run, copy)
     plan = run.plan(lambda draft: _plan_files(run, source, draft), anew=run.replaces)
     if plan is None:
         run.skip(_nothing_listed(run, spec))
-    with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
-        copied = pool.map(lambda item: _copy_one(run, copy, *item), enumerate(plan.objects))
-        parts = tuple(part for part in copied if part is not None)
+    parts = copy_objects(run, copy, plan)
     if not parts:
         run.skip(
             "every planned object has changed since it was listed; the next run reads the newer versions"
         )
     return run.finish(run.manifest(plan, datetime.fromisoformat(plan.planned_at)).then(parts=parts))
+
+
+def copy_objects(run: Extraction, copy: Copy, plan: Plan) -> tuple[Part, ...]:
+    """Copy a plan's objects, several at a time; without those that have changed or gone since they were listed."""
+    with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
+        copied = pool.map(lambda item: _copy_one(run, copy, *item), enumerate(plan.objects))
+        return tuple(part for part in copied if part is not None)
 
 
 def _nothing_listed(run: Extraction, spec: Files) -> str:
