@@ -101,9 +101,6 @@ def run_parameters(names: list[str]) -> dict[str, Param]:
         "full_refresh": Param(
             False, type="boolean", title="Full refresh", description=description.FULL_REFRESH_HELP
         ),
-        "replay": Param(
-            False, type="boolean", title="Replay the quarantine", description=description.REPLAY_HELP
-        ),
         "resources": Param(
             None,
             type=["null", "array"],
@@ -118,6 +115,9 @@ def run_parameters(names: list[str]) -> dict[str, Param]:
             minimum=1,
             title="Row limit",
             description=description.ROW_LIMIT_HELP,
+        ),
+        "replay": Param(
+            False, type="boolean", title="Replay the quarantine", description=description.REPLAY_HELP
         ),
     }
 

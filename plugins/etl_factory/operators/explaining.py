@@ -39,8 +39,8 @@ def _quarantine_changed(name: str, text: str) -> StaleError | None:
     if sql.REPLAYED not in text:
         return None
     return StaleError(
-        f"{name}: the quarantine has changed since these rows were taken from it, as by another replay or a cleared run."
-        " Nothing was published; run the replay again"
+        f"{name}: the quarantine has changed since these rows were taken from it, as by another replay or a cleared"
+        " run. Nothing was published; run the replay again"
     )
 
 

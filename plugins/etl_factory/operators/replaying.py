@@ -11,7 +11,9 @@ from itertools import groupby
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from etl_factory.config.resource import Resource
 from etl_factory.landing.manifest import Manifest, Part
+from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sanitizing import Sanitizer, Written
@@ -20,6 +22,7 @@ from etl_factory.schema.raw import unpack
 from etl_factory.schema.rows import Batch, Reject
 from etl_factory.schema.sanitize import Cleaned, Cleaning, clean
 from etl_factory.schema.types import Field, staged_arrow
+from etl_factory.sources.specs import Files
 from etl_factory.warehouse.replay import ORIGIN
 
 # The columns of a part by which a staged row finds its entries in quarantine, in the order of ORIGIN.
@@ -109,10 +112,13 @@ def _fit(done: Cleaned, places: list[dict[str, object]]) -> set[int]:
     return set(done.rows.column(done.rows.num_columns - 1).to_pylist()) - again
 
 
+def replay_sanitizer(resource: Resource, landing: Landing, manifest: Manifest, attempt: str) -> Sanitizer:
+    """Return what cleans a replay's parts: a table's are of quarantined rows, a file's are the file itself."""
+    kind = Sanitizer if isinstance(resource.spec, Files) else ReplaySanitizer
+    return kind(resource, landing, manifest, attempt)
+
+
 def told(done: Manifest, sanitizer: Sanitizer) -> Manifest:
-    """Let a replay's report show the first rows that stay."""
-    if done.plan.mode != "replay":
-        return done
-    return done.then(
-        extra={**done.extra, "replay": {**done.extra["replay"], "first": sanitizer.quarantine.first}}
-    )
+    """Let the report show the first rows that stay."""
+    replayed = {**done.extra["replay"], "first": sanitizer.quarantine.first}
+    return done.then(extra={**done.extra, "replay": replayed})

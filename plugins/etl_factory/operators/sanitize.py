@@ -15,7 +15,6 @@ from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
 from etl_factory.operators.handover import read_manifest, write_manifest
 from etl_factory.schema.types import Field
-from etl_factory.sources.specs import Files
 
 
 class SanitizeOperator(BaseOperator):
@@ -53,10 +52,10 @@ class SanitizeOperator(BaseOperator):
             from etl_factory.operators.sanitizing_staged import sanitize_staged
 
             return sanitize_staged(self.resource, manifest, published, name)
-        from etl_factory.operators.replaying import ReplaySanitizer, told
+        from etl_factory.operators.replaying import replay_sanitizer, told
         from etl_factory.operators.sanitizing import Sanitizer
 
-        is_replay = manifest.plan.mode == "replay" and not isinstance(self.resource.spec, Files)
-        kind = ReplaySanitizer if is_replay else Sanitizer
-        sanitizer = kind(self.resource, landing, manifest, name)
+        if manifest.plan.mode != "replay":
+            return Sanitizer(self.resource, landing, manifest, name).run(published)
+        sanitizer = replay_sanitizer(self.resource, landing, manifest, name)
         return told(sanitizer.run(published), sanitizer)

@@ -153,18 +153,14 @@ def _least(to: Publication) -> str:
 
 def _update(to: Publication) -> Iterable[str]:
     values = [f"{identifier(name)} = s.{identifier(name)}" for name in to.names]
+    load = "s._etl_origin" if to.replays_rows else "@load_id"
     settings = ",\n  ".join((*values, *(f"{identifier(name)} = NULL" for name in to.absent)))
     yield (
-        f"UPDATE {identifier(to.table)} AS t SET\n  {settings},\n  _etl_load_id = {_load(to)},"
+        f"UPDATE {identifier(to.table)} AS t SET\n  {settings},\n  _etl_load_id = {load},"
         " _etl_loaded_at = @loaded_at, _etl_source_uri = s._etl_source_uri\nFROM _judged AS s"
         f" WHERE s._etl_action = 'updated' AND {same_keys(to, 't', 's')}"
     )
     yield check(f"@@row_count = {count('updated')}", f"{UNBALANCED}, updated rows")
-
-
-def _load(to: Publication) -> str:
-    """Return the load that a row says to be of: the one that read it."""
-    return "s._etl_origin" if to.replays_rows else "@load_id"
 
 
 def _delete(to: Publication) -> Iterable[str]:
@@ -185,12 +181,13 @@ def _delete(to: Publication) -> Iterable[str]:
 def _insert(to: Publication) -> Iterable[str]:
     extra = INSERTED.get(to.strategy, {})
     if to.replays_rows and extra:
-        extra = {SNAPSHOT_AT: "s._etl_snapshot_at"}
+        extra = {SNAPSHOT_AT: SNAPSHOT_AT}
     values = "".join(f", {value}" for value in extra.values())
+    load = "_etl_origin" if to.replays_rows else "@load_id"  # a row is of the load that read it
     actions = ("inserted", "updated") if to.strategy == "versions" else ("inserted",)
     yield (
         f"INSERT INTO {identifier(to.table)} ({identifiers(*to.names, *METADATA, *extra)})\n"
-        f"SELECT {identifiers(*to.names)}, {_load(to)}, @loaded_at, _etl_source_uri{values} FROM _judged AS s"
+        f"SELECT {identifiers(*to.names)}, {load}, @loaded_at, _etl_source_uri{values} FROM _judged"
         f" WHERE {is_one_of(*actions)}"
     )
     yield check(f"@@row_count = {count(*actions)}", f"{UNBALANCED}, inserted rows")

@@ -37,7 +37,7 @@ DELETE FROM `acme-analytics.raw.shop_db__orders` WHERE _etl_source_uri IN UNNEST
 CREATE TEMP TABLE _deleted AS SELECT @@row_count AS n;
 
 INSERT INTO `acme-analytics.raw.shop_db__orders` (`id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, `_etl_load_id`, `_etl_loaded_at`, `_etl_source_uri`)
-SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, @load_id, @loaded_at, _etl_source_uri FROM _judged WHERE _etl_action = 'inserted';
+SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, @load_id, @loaded_at, _etl_source_uri FROM _judged AS s WHERE _etl_action = 'inserted';
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'inserted') AS 'etl-factory: unbalanced, inserted rows';
 
@@ -45,8 +45,8 @@ ASSERT (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') + @rows_
 
 DELETE FROM `acme-analytics.raw_etl._quarantine__shop_db__orders` WHERE load_id = @load_id;
 
-INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `column`, `value`, `reason`, `row`, `quarantined_at`)
-SELECT `resource`, `load_id`, `file`, `record`, `line`, `column`, `value`, `reason`, `row`, `quarantined_at` FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc_quarantine`;
+INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `key`, `column`, `value`, `reason`, `row`, `kind`, `raw`, `quarantined_at`)
+SELECT `resource`, `load_id`, `file`, `record`, `line`, `key`, `column`, `value`, `reason`, `row`, `kind`, `raw`, `quarantined_at` FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc_quarantine`;
 
 ASSERT @@row_count >= @rows_quarantined AS 'etl-factory: unbalanced, quarantined rows';
 
