@@ -25,6 +25,7 @@ from etl_factory.schema.types import Field, staged_arrow
 from etl_factory.sources.specs import Files
 from etl_factory.warehouse.replay import ORIGIN
 
+ROWS_AT_ONCE = 1000  # a row may be long
 # The columns of a part by which a staged row finds its entries in quarantine, in the order of ORIGIN.
 _PLACE = ("load_id", "file", "record", "is_value", "entries")
 
@@ -67,8 +68,8 @@ class ReplaySanitizer(Sanitizer):
         """Yield the rows of a part in batches of one schema, each with its place in quarantine."""
         with self.landing.open(part) as stream:
             file = pq.ParquetFile(io.BufferedReader(stream))  # type: ignore[type-var]  # readable
-            for rows in file.iter_batches():
-                unpacked = [(unpack(row["raw"])[0], row) for row in rows.to_pylist()]
+            for rows in file.iter_batches(batch_size=ROWS_AT_ONCE):
+                unpacked = [(unpack(row["packed"])[0], row) for row in rows.to_pylist()]
                 for _, alike in groupby(unpacked, key=lambda pair: str(pair[0].schema)):
                     batches, places = zip(*alike, strict=True)
                     whole = pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
@@ -85,7 +86,7 @@ class ReplaySanitizer(Sanitizer):
         """Note the values that are discarded of a row that is published now, at the row's own place."""
         for reject in discarded:
             place = places[reject.record - 1]
-            own = replace(reject, record=int(str(place["record"])))
+            own = replace(reject, record=int(str(place["record"])), raw=place["packed"])  # type: ignore[arg-type]  # bytes
             Quarantine(self.resource.name, str(place["load_id"])).add(str(place["file"]), (), (own,), aside)
 
     def _write(

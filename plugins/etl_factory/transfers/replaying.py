@@ -82,7 +82,7 @@ def _write_rows(
         for load in loads:
             rows = found.rows_of(load.load_id, with_values=with_values)
             for row in rows:
-                declared.update({column.name: column for column in unpack(row["raw"])[1]})
+                declared.update({column.name: column for column in unpack(row["packed"])[1]})
             for first in range(0, len(rows), ROWS_AT_ONCE):
                 batch = [row | {"load_id": load.load_id} for row in rows[first : first + ROWS_AT_ONCE]]
                 writer.write(pa.RecordBatch.from_pylist(batch, part_schema()))
@@ -100,7 +100,7 @@ def part_schema() -> pa.Schema:
             pa.field("record", pa.int64()),
             pa.field("is_value", pa.bool_()),
             pa.field("entries", pa.int64()),
-            pa.field("raw", pa.binary()),
+            pa.field("packed", pa.binary()),
         ]
     )
 

@@ -66,10 +66,10 @@ class QuarantineTable:
     def loads(self) -> list[OriginLoad]:
         """Return the loads that have anything here, the earliest snapshot first."""
         rows = self._rows(
-            "SELECT load_id, MAX(snapshot_at) AS snapshot_at FROM {ledger} WHERE kind = 'load' AND load_id IN"
-            " (SELECT load_id FROM {table}) GROUP BY load_id ORDER BY snapshot_at, load_id"
+            "SELECT load_id, MAX(snapshot_at) AS read_at FROM {ledger} WHERE kind = 'load' AND load_id IN"
+            " (SELECT load_id FROM {table}) GROUP BY load_id ORDER BY read_at, load_id"
         )
-        return [OriginLoad(**row) for row in rows]
+        return [OriginLoad(row["load_id"], row["read_at"]) for row in rows]
 
     def rows_of(self, load_id: str, *, with_values: bool) -> list[dict[str, Any]]:
         """Return what one load has set aside of a table and can be cleaned again, row by row.
@@ -79,7 +79,7 @@ class QuarantineTable:
         """
         values = "" if with_values else " AND COUNTIF(kind = 'value') < COUNT(*)"
         return self._rows(
-            "SELECT file, record, ANY_VALUE(raw) AS raw, COUNTIF(kind = 'value') = COUNT(*) AS is_value,"
+            "SELECT file, record, ANY_VALUE(raw) AS packed, COUNTIF(kind = 'value') = COUNT(*) AS is_value,"
             " COUNT(*) AS entries FROM {table} WHERE load_id = @load_id GROUP BY file, record"
             f" HAVING COUNTIF(raw IS NULL) = 0{values} ORDER BY file, record",
             load_id=load_id,
