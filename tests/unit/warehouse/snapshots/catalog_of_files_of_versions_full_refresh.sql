@@ -51,7 +51,7 @@ WHERE t._etl_is_current AND @rows_quarantined = 0 AND NOT EXISTS (SELECT 1 FROM 
 CREATE TEMP TABLE _deleted AS SELECT @@row_count AS n;
 
 INSERT INTO `acme-analytics.raw.shop_db__orders` (`id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, `_etl_load_id`, `_etl_loaded_at`, `_etl_source_uri`, `_etl_valid_from`, `_etl_is_current`)
-SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, @load_id, @loaded_at, _etl_source_uri, @snapshot_at, TRUE FROM _judged AS s WHERE _etl_action IN ('inserted', 'updated');
+SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, @load_id, @loaded_at, _etl_source_uri, @snapshot_at, TRUE FROM _judged WHERE _etl_action IN ('inserted', 'updated');
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action IN ('inserted', 'updated')) AS 'etl-factory: unbalanced, inserted rows';
 

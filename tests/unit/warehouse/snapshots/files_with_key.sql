@@ -62,7 +62,7 @@ ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'updated'
 CREATE TEMP TABLE _deleted AS SELECT 0 AS n;
 
 INSERT INTO `acme-analytics.raw.shop_db__orders` (`id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, `_etl_load_id`, `_etl_loaded_at`, `_etl_source_uri`)
-SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, @load_id, @loaded_at, _etl_source_uri FROM _judged AS s WHERE _etl_action = 'inserted';
+SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, @load_id, @loaded_at, _etl_source_uri FROM _judged WHERE _etl_action = 'inserted';
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'inserted') AS 'etl-factory: unbalanced, inserted rows';
 

@@ -38,7 +38,7 @@ ASSERT (SELECT COUNT(*) FROM _judged) = @rows_staged AS 'etl-factory: unbalanced
 CREATE TEMP TABLE _deleted AS SELECT 0 AS n;
 
 INSERT INTO `acme-analytics.raw.shop_db__orders` (`id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, `_etl_load_id`, `_etl_loaded_at`, `_etl_source_uri`, `_etl_snapshot_at`)
-SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, s._etl_origin, @loaded_at, _etl_source_uri, s._etl_snapshot_at FROM _judged AS s WHERE _etl_action = 'inserted';
+SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, _etl_origin, @loaded_at, _etl_source_uri, _etl_snapshot_at FROM _judged WHERE _etl_action = 'inserted';
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'inserted') AS 'etl-factory: unbalanced, inserted rows';
 
