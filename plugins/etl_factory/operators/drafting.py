@@ -86,8 +86,9 @@ class Draft:
     def deletes(self) -> Deletes:
         """What becomes of rows that are gone, in this run."""
         spec = self.spec
-        looks = isinstance(spec, TransactionalTable) and self.strategy == "merge" and not self.is_replay
-        return spec.deletes if looks else "ignore"
+        if isinstance(spec, TransactionalTable) and self.strategy == "merge" and not self.is_replay:
+            return spec.deletes
+        return "ignore"
 
     @property
     def checks_shrink(self) -> bool:
