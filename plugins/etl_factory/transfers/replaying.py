@@ -149,11 +149,10 @@ def choose_versions(
             newest[version.file.uri] = version
     read = {(v.load_id, v.file.uri): v for v in sorted(versions, key=lambda v: v.published_at)}
     for entry in entries:
-        version = read.get((entry.load_id, entry.uri))
-        current = newest.get(entry.uri)
-        if version is None:
+        own, current = read.get((entry.load_id, entry.uri)), newest.get(entry.uri)
+        if own is None:
             choice.leave("unknown", [entry])
-        elif current and version.epoch == epoch and version.file.version == current.file.version:
+        elif current and own.epoch == epoch and own.file.version == current.file.version:
             choice.versions[entry.uri] = current
             choice.entries.append(entry)
         else:
