@@ -35,13 +35,6 @@ resources:
   staplers: {table: public.staplers, load: transactional, cursor: updated_at, primary_key: [id]}
   floors: {table: public.floors, load: catalog}
 """
-LABELS = """\
-source: desk
-type: postgres
-connection: desk
-resources:
-  labels: {table: public.labels, load: catalog, max_bad_rows: 1}
-"""
 BROKEN = """\
 source: attic
 type: postgres
@@ -70,8 +63,6 @@ def office(stack: Mapping[str, str]) -> Iterator[str]:
         "INSERT INTO staplers SELECT i, 'red', timestamptz '2026-01-01 00:00Z' + i * interval '1 day'"
         " FROM generate_series(0, 9) i",
         "CREATE TABLE floors (no int)",
-        "CREATE TABLE labels (id int PRIMARY KEY, printed date)",
-        "INSERT INTO labels VALUES (1, '2026-01-01'), (2, 'infinity')",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}",
     )
     client = storage.Client(project="initech-data", credentials=AnonymousCredentials())
@@ -153,27 +144,6 @@ def test_a_run_on_a_config_root_and_a_secret_never_seen_before(
     assert "office__staplers: skipped" in sample.stdout
     assert "note: initech__office.staplers: this run has a row_limit of 1, so nothing was" in sample.stdout
     assert "1 rows are in initech-data.cli_etl." in sample.stdout
-
-
-def test_rows_in_quarantine_are_loaded_once_after_the_fix(
-    command: Command, office: str, bare: dict[str, str], write: Write
-) -> None:
-    env = {**bare, "AIRFLOW_CONN_INITECH__DESK": office}
-    root = write({"initech/tenant.yaml": TENANT, "initech/desk.yaml": LABELS})
-    options = ("--config-root", root)
-    done = command("run", "initech", "desk", *options, env=env)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-    mended = LABELS.replace(
-        "max_bad_rows: 1", "max_bad_rows: 1, columns: {rename: {printed: text}, types: {printed: STRING}}"
-    )
-    write({"initech/desk.yaml": mended})
-    replayed = command("replay", "initech", "desk", "labels", *options, env=env)
-    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
-    assert "  quarantine   1 row: 1 loaded, 0 superseded, 0 stay\n" in replayed.stdout
-    again = command("replay", "initech", "desk", "labels", *options, "--json", env=env)
-    assert (again.returncode, only_json(again.stdout)["resources"][0]["outcome"]) == (0, "skipped")
-    assert [(row[0], row[-1]) for row in rows("desk__labels")] == [(1, None), (2, "infinity")]
 
 
 def test_an_airflow_in_service_lends_its_connections_and_is_left_alone(
