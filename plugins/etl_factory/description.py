@@ -17,6 +17,7 @@ START_HELP = (
 )
 END_HELP = "Read again up to here, exclusive. A backfill needs both ends and never moves the watermark."
 FULL_REFRESH_HELP = "Read everything and replace the published tables, in one transaction each."
+REPLAY_HELP = "Load the rows in quarantine that fit by now, and nothing else. The watermark stays."
 RESOURCES_HELP = "Load these only; the tasks of the others are skipped. Empty: all of them."
 ROW_LIMIT_HELP = "For a look: read this many rows of each resource into staging, and publish nothing."
 LONGEST_LINE = 2000

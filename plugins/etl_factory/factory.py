@@ -116,6 +116,9 @@ def run_parameters(names: list[str]) -> dict[str, Param]:
             title="Row limit",
             description=description.ROW_LIMIT_HELP,
         ),
+        "replay": Param(
+            False, type="boolean", title="Replay the quarantine", description=description.REPLAY_HELP
+        ),
     }
 
 

@@ -25,6 +25,7 @@ class TaskResult:
 class ResourceReport:
     """One resource of the run; counts that a failure or a skip left unknown are None.
 
+    `replay` says what became of the rows in quarantine, in a replay (see `operators.replayed`).
     `message` is the failing task's error, or why there was nothing to load. `seconds` is by task.
     """
 
@@ -43,6 +44,7 @@ class ResourceReport:
     seconds: Mapping[str, float] = field(default_factory=dict)
     failed_task: str = ""
     message: str = ""
+    replay: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def resource_report(resource: str, table: str, tasks: Mapping[str, TaskResult]) 
         seconds={step: round(t.seconds, 2) for step, t in tasks.items() if t.seconds is not None},
         failed_task=failed,
         message=tasks[failed].message if failed else skipped,
+        replay=publish.get("replay"),
     )
 
 
@@ -114,7 +117,9 @@ def _lines(report: ResourceReport) -> Iterator[str]:
         yield f"  staged       {_count(report.rows_staged, 'row')}"
     if report.published is not None:
         yield f"  published    {', '.join(_counts(report.published))}"
-    if report.rows_quarantined is not None:
+    if report.replay is not None:
+        yield from _replayed(report.replay)
+    elif report.rows_quarantined is not None:
         yield f"  quarantined  {_count(report.rows_quarantined, 'row')}"
     for change in report.schema_changes:
         yield f"  schema       {change}"
@@ -122,6 +127,15 @@ def _lines(report: ResourceReport) -> Iterator[str]:
         yield f"  seconds      {', '.join(f'{step} {seconds:.1f}' for step, seconds in report.seconds.items())}"
     if report.message:
         yield f"  {f'{report.failed_task} failed' if report.failed_task else 'note'}: {report.message}"
+
+
+def _replayed(replay: Mapping[str, Any]) -> Iterator[str]:
+    done = ", ".join(f"{replay[name]:,} {name}" for name in ("loaded", "superseded", "stay"))
+    yield f"  quarantine   {_count(replay['rows'], 'row')}: {done}"
+    if replay["first"]:
+        yield f"  still bad    {replay['first']}"
+    if replay["left_over"]:
+        yield f"  left there   {replay['left_over']}"
 
 
 def _counts(published: Mapping[str, int]) -> Iterator[str]:

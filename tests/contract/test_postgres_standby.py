@@ -71,7 +71,15 @@ def pair(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
     subprocess.run(copied, check=True, user=user, cwd="/", env={**os.environ, "PGPASSWORD": primary.password})
     standby = replace(primary, port=port)
     made = Pair(primary, standby)
-    server = [postgres._binary("postgres"), "-D", str(data), "-p", str(port), "-c", f"unix_socket_directories={data}"]
+    server = [
+        postgres._binary("postgres"),
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        "-c",
+        f"unix_socket_directories={data}",
+    ]
     server += ["-c", "max_connections=200", "-c", "listen_addresses=127.0.0.1"]
     home.start(Process("standby", server, lambda: made.ask("SELECT 1", of=standby), user=user))
     made.ask("CREATE TABLE standby_rows (id int, seen timestamptz)", of=primary)

@@ -58,6 +58,8 @@ def _decode(document: dict[str, Any]) -> Any:
             return datetime.fromisoformat(text)
         case {"date": text}:
             return date.fromisoformat(text)
+        case {"bytes": text}:
+            return bytes.fromhex(text)
     return document
 
 
@@ -149,7 +151,7 @@ class Client:
     def fill(self, table_id: str, fields: tuple[Field, ...], rows: Iterable[tuple[Any, ...]]) -> None:
         """Make a table of these rows, or make it anew."""
         table = table_id.split(".", 1)[1]
-        columns = ", ".join(f"{field.name} {_DUCK_TYPES[field.type]}" for field in fields)
+        columns = ", ".join(f'"{field.name}" {_DUCK_TYPES[field.type]}' for field in fields)
         values = ", ".join(f"({', '.join(map(_literal, row))})" for row in rows)
         insert = f"; INSERT INTO {table} VALUES {values}" if values else ""
         self.engine.ask("native", sql=f"CREATE OR REPLACE TABLE {table} ({columns}){insert}")
@@ -160,8 +162,10 @@ class Client:
         return [dict(zip(answer["names"], row, strict=True)) for row in answer["rows"]]
 
 
+_QUOTE = "'"
 _DUCK_TYPES = {
     "TIMESTAMP": "TIMESTAMPTZ", "DATETIME": "TIMESTAMP", "DATE": "DATE", "INT64": "BIGINT", "STRING": "VARCHAR",
+    "BYTES": "BLOB", "BOOL": "BOOLEAN",
 }  # fmt: skip
 
 
@@ -170,4 +174,8 @@ def _literal(value: Any) -> str:
         return f"{'TIMESTAMPTZ' if value.tzinfo else 'TIMESTAMP'} '{value.isoformat(sep=' ')}'"
     if isinstance(value, date):
         return f"DATE '{value}'"
-    return "NULL" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
+    if isinstance(value, bytes):
+        return f"from_hex('{value.hex()}')"
+    if isinstance(value, str):
+        return f"'{value.replace(_QUOTE, _QUOTE * 2)}'"
+    return "NULL" if value is None else str(value)

@@ -178,6 +178,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def encode(value: Any) -> Any:
     """Write what JSON lacks."""
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
     return {type(value).__name__: value.isoformat()} if isinstance(value, datetime.date) else str(value)
 
 

@@ -9,6 +9,7 @@ import typer
 from etl_factory.cli.backfill import backfill
 from etl_factory.cli.check import check
 from etl_factory.cli.discover import discover
+from etl_factory.cli.replay import replay
 from etl_factory.cli.run import run
 from etl_factory.cli.schema import schema
 from etl_factory.cli.secret import secret
@@ -30,6 +31,7 @@ app.command()(check)
 app.command()(discover)
 app.command()(run)
 app.command()(backfill)
+app.command()(replay)
 app.add_typer(secret, name="secret")
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from etl_factory.errors import StaleError
 from etl_factory.windows import Window
 
-Mode = Literal["live", "backfill", "full_refresh"]
+Mode = Literal["live", "backfill", "full_refresh", "replay"]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ _HISTORIES: dict[str, Strategy] = {"none": "replace", "snapshots": "snapshot", "
 def strategy_of(spec: ResourceSpec, mode: str) -> Strategy:
     """Return the strategy of a run in `mode`; a catalog keeps its history even in a full refresh."""
     if isinstance(spec, CatalogPart):
-        return _HISTORIES[spec.history]
+        is_by_file = mode == "replay" and isinstance(spec, Files)
+        return "append_files" if is_by_file else _HISTORIES[spec.history]
     if mode == "full_refresh":
         return "replace"
     if spec.primary_key:
@@ -68,6 +69,8 @@ class Draft:
             deletes=self.deletes if is_newest else "ignore",
             keys_staging=self.manifest.keys_table,
             files_staging=self.manifest.files_table,
+            replays=self.is_replay,
+            is_whole=not spec.is_incremental,
         )
 
     @property
@@ -76,15 +79,23 @@ class Draft:
         return strategy_of(self.spec, self.manifest.plan.mode)
 
     @property
+    def is_replay(self) -> bool:
+        """Whether the rows were in quarantine; such a run looks for nothing that is gone."""
+        return self.manifest.plan.mode == "replay"
+
+    @property
     def deletes(self) -> Deletes:
         """What becomes of rows that are gone, in this run."""
         spec = self.spec
-        return spec.deletes if isinstance(spec, TransactionalTable) and self.strategy == "merge" else "ignore"
+        if isinstance(spec, TransactionalTable) and self.strategy == "merge" and not self.is_replay:
+            return spec.deletes
+        return "ignore"
 
     @property
     def checks_shrink(self) -> bool:
         """Whether a snapshot may be refused for what it lacks."""
-        return isinstance(self.spec, CatalogPart) and self.manifest.plan.mode != "full_refresh"
+        mode = self.manifest.plan.mode
+        return isinstance(self.spec, CatalogPart) and mode not in ("full_refresh", "replay")
 
     @cached_property
     def _columns(self) -> tuple[StagedColumn, ...]:

@@ -32,7 +32,16 @@ def explained(error: TerminalError, resource: Resource, manifest: Manifest) -> E
             f"{name}: the rows of staging table {manifest.staging_table} do not add up ({text}). Nothing was"
             " published; clear the run from `extract`"
         )
-    return _gone(name, text, manifest) or error
+    return _quarantine_changed(name, text) or _gone(name, text, manifest) or error
+
+
+def _quarantine_changed(name: str, text: str) -> StaleError | None:
+    if sql.REPLAYED not in text:
+        return None
+    return StaleError(
+        f"{name}: the quarantine has changed since these rows were taken from it, as by another replay or a cleared"
+        " run. Nothing was published; run the replay again"
+    )
 
 
 def _shrunk(name: str, resource: Resource, manifest: Manifest) -> TerminalError:

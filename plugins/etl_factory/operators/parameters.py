@@ -21,6 +21,7 @@ def parameters(
 ) -> Mapping[str, Any]:
     """Return the value of every parameter that the script of `to` names, by name."""
     plan, limit = manifest.plan, resource.spec.max_bad_rows
+    replayed = manifest.extra.get("replay", {})
     return {
         "expected": head.version,
         "epoch": head.epoch + (1 if plan.mode == "full_refresh" else 0),
@@ -37,7 +38,7 @@ def parameters(
         "rows_read": manifest.rows_read,
         "rows_staged": manifest.rows_staged,
         "rows_quarantined": manifest.rows_quarantined,
-        "most_bad": most_bad(limit.rows, limit.ratio, manifest.rows_read),
+        "most_bad": max(most_bad(limit.rows, limit.ratio, manifest.rows_read), replayed.get("rows", 0)),
         "bytes": manifest.bytes,
         "checksum": manifest.checksum,
         "spec_digest": manifest.spec_digest,
@@ -45,6 +46,7 @@ def parameters(
         "declared_schema": manifest.recorded or head.declared_schema,
         **_brakes(to, resource),
         **(_files(to, manifest.files) if isinstance(resource.spec, Files) else {}),
+        **(_replayed_files(replayed) if to.replays and to.is_file else {}),
     }
 
 
@@ -67,6 +69,14 @@ def _files(to: Publication, files: tuple[FileTally, ...]) -> dict[str, Any]:
         "modified": tuple(datetime.fromisoformat(file.modified) for file in files),
         "file_rows": tuple(file.rows for file in files),
         "file_quarantined": tuple(file.quarantined for file in files),
+    }
+
+
+def _replayed_files(replayed: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "replayed_loads": tuple(replayed["loads"]),
+        "replayed_files": tuple(replayed["files"]),
+        "replayed_entries": replayed["entries"],
     }
 
 

@@ -15,6 +15,7 @@ from etl_factory.operators import google
 from etl_factory.operators.boundary import airflow_errors
 from etl_factory.operators.cleanup import Cleanup
 from etl_factory.operators.handover import manifest_uri, read_manifest
+from etl_factory.operators.replayed import left_over
 from etl_factory.warehouse.client import STAGING_DAYS
 from etl_factory.warehouse.ledger import COUNTS
 
@@ -56,12 +57,25 @@ class PublishOperator(BaseOperator):
 def sample(resource: Resource, manifest: Manifest) -> str:
     """Say where the rows of a run with a row limit are."""
     rows, limit = manifest.rows_staged, manifest.plan.row_limit
+    if manifest.plan.mode == "replay":
+        return _dry_replay(resource, manifest)
     held = f"{rows} rows are in {manifest.staging_table}"
     if manifest.quarantine_table:
         held += f" and {manifest.rows_quarantined} bad rows in {manifest.quarantine_table}"
     return (
         f"{resource.dag_id}.{resource.name}: this run has a row_limit of {limit}, so nothing was published. {held},"
         f" for {STAGING_DAYS} days"
+    )
+
+
+def _dry_replay(resource: Resource, manifest: Manifest) -> str:
+    told = manifest.extra["replay"]
+    bad = f" ({told['first']})" if told["first"] else ""
+    left = left_over(told["left"])
+    return (
+        f"{resource.dag_id}.{resource.name}: a dry run, so nothing was published. {manifest.rows_staged} rows fit now,"
+        f" and are in {manifest.staging_table}; {manifest.rows_quarantined} stay bad{bad}"
+        f"{f'; others stay as well: {left}' if left else ''}"
     )
 
 

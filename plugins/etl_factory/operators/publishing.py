@@ -14,6 +14,7 @@ from etl_factory.operators.describing import describe
 from etl_factory.operators.drafting import Draft, metadata_of
 from etl_factory.operators.explaining import explained
 from etl_factory.operators.parameters import parameters
+from etl_factory.operators.replayed import settled
 from etl_factory.operators.seals import demand_sealed
 from etl_factory.schema.types import Field
 from etl_factory.warehouse import sql
@@ -54,7 +55,16 @@ class Publisher:
             raise TransientError(f"{self._name}: the ledger does not show the publish yet")
         return self._report(row, "published")
 
+    @property
+    def _is_replay(self) -> bool:
+        return self.manifest.plan.mode == "replay"
+
     def _publish(self, head: Head) -> None:
+        if self._is_replay and head.epoch != self.manifest.plan.epoch:
+            raise StaleError(
+                f"{self._name}: a full refresh was published since these rows were taken from quarantine. Nothing was"
+                " published; run the replay again"
+            )
         demand_sealed(self.warehouse, self.manifest)
         held = self.warehouse.table(self.resource.table_id)
         if held is None:
@@ -81,7 +91,7 @@ class Publisher:
         the next run, which goes on from where the refresh ended.
         """
         strategy = Draft(self.resource, self.manifest).strategy
-        if strategy not in ("replace", "versions") or head.snapshot_at is None:
+        if strategy not in ("replace", "versions") or head.snapshot_at is None or self._is_replay:
             return False
         if self.resource.spec.is_incremental:
             return head.epoch > self.manifest.plan.epoch
@@ -145,8 +155,11 @@ class Publisher:
             held = self.warehouse.table(table) or held
         describe(self.resource, self.warehouse, held)
         quarantine = self.resource.target.quarantine_id
-        if self.warehouse.table(quarantine) is None:
+        if (aside := self.warehouse.table(quarantine)) is None:
             self.warehouse.query(sql.create_quarantine(quarantine))
+            return
+        for statement in sql.quarantine_columns(quarantine, {field.name for field in aside.schema}):
+            self.warehouse.query(statement)
 
     def _apply(self, operation: dict[str, Any], metadata: Mapping[str, str]) -> None:
         table = self.resource.table_id
@@ -189,4 +202,5 @@ class Publisher:
             "bytes": manifest.bytes,
             "schema_changes": list(manifest.notes),
             "files": len(manifest.files),
+            **({"replay": settled(manifest, counts)} if self._is_replay else {}),
         }

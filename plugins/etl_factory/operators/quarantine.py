@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Literal
 
 import pyarrow as pa
 
@@ -17,14 +18,19 @@ QUARANTINE = pa.schema(
         pa.field("file", pa.string()),
         pa.field("record", pa.int64()),
         pa.field("line", pa.int64()),
+        pa.field("key", pa.string()),
         pa.field("column", pa.string()),
         pa.field("value", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("row", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("raw", pa.binary()),
         pa.field("quarantined_at", pa.timestamp("us", "UTC")),
     ]
 )
 SHOWN = 5
+# A row that is not published, or a single value of a row that is published with NULL in its place.
+Kind = Literal["row", "value"]
 
 
 class Quarantine:
@@ -40,37 +46,42 @@ class Quarantine:
     ) -> None:
         """Count the rejects of one batch of the object `where`, and write them and the discarded values."""
         bad = tuple(rejects)
+        self.count(where, bad)
+        held = [self._entry(where, reject, "row") for reject in bad]
+        held += [self._entry(where, reject, "value") for reject in discarded]
+        if held:
+            writer.write(pa.RecordBatch.from_pylist(held, QUARANTINE))
+
+    def count(self, where: str, bad: tuple[Reject, ...]) -> None:
+        """Count bad rows that are not written, and remember the first in words."""
         self.rows += len(bad)
         self._first += [_shown(where, reject) for reject in bad[: SHOWN - len(self._first)]]
-        if held := (*bad, *discarded):
-            writer.write(self._batch(where, held))
 
     @property
     def first(self) -> str:
         """The first few bad rows in words."""
         return "; ".join(self._first)
 
-    def _batch(self, where: str, rejects: tuple[Reject, ...]) -> pa.RecordBatch:
-        moment = datetime.now(UTC)
-        rows = [
-            {
-                "resource": self.resource,
-                "load_id": self.load_id,
-                "file": where,
-                "record": reject.record,
-                "line": reject.line,
-                "column": reject.column,
-                "value": reject.value,
-                "reason": reject.reason,
-                "row": reject.row,
-                "quarantined_at": moment,
-            }
-            for reject in rejects
-        ]
-        return pa.RecordBatch.from_pylist(rows, QUARANTINE)
+    def _entry(self, where: str, reject: Reject, kind: Kind) -> dict[str, object]:
+        return {
+            "resource": self.resource,
+            "load_id": self.load_id,
+            "file": where,
+            "record": reject.record,
+            "line": reject.line,
+            "key": reject.key,
+            "column": reject.column,
+            "value": reject.value,
+            "reason": reject.reason,
+            "row": reject.row,
+            "kind": kind,
+            "raw": reject.raw,
+            "quarantined_at": datetime.now(UTC),
+        }
 
 
 def _shown(where: str, reject: Reject) -> str:
+    key = f", key {reject.key[:80]}" if reject.key else ""
     column = f", column {reject.column!r}" if reject.column else ""
     line = "" if reject.line is None else f" (line {reject.line})"
-    return f"{where}, record {reject.record}{line}{column}: {reject.value[:80]!r} {reject.reason}"
+    return f"{where}, record {reject.record}{line}{key}{column}: {reject.value[:80]!r} {reject.reason}"

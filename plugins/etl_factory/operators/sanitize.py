@@ -52,6 +52,10 @@ class SanitizeOperator(BaseOperator):
             from etl_factory.operators.sanitizing_staged import sanitize_staged
 
             return sanitize_staged(self.resource, manifest, published, name)
+        from etl_factory.operators.replaying import replay_sanitizer, told
         from etl_factory.operators.sanitizing import Sanitizer
 
-        return Sanitizer(self.resource, landing, manifest, name).run(published)
+        if manifest.plan.mode != "replay":
+            return Sanitizer(self.resource, landing, manifest, name).run(published)
+        sanitizer = replay_sanitizer(self.resource, landing, manifest, name)
+        return told(sanitizer.run(published), sanitizer)

@@ -17,7 +17,8 @@ class Reject:
     """One row that goes to quarantine: where it stood, which column, its raw value and why.
 
     `record` counts from 1 in its file or part; `line` is None where lines mean nothing;
-    `row` is the raw row as text, bounded by `bounded`.
+    `row` is the raw row as text, bounded by `bounded`. `key` holds the raw values of its primary key as JSON, and
+    `raw` a table's row exactly as it was read (see schema.raw), None where it cannot be kept.
     """
 
     record: int
@@ -26,6 +27,8 @@ class Reject:
     value: str
     reason: str
     row: str
+    key: str | None = None
+    raw: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from etl_factory.errors import SchemaError
 from etl_factory.schema.casting import cast_column, decoded
 from etl_factory.schema.contract import Column, Contract, Decision, decide, leave_out
 from etl_factory.schema.naming import column_name, name_columns
+from etl_factory.schema.raw import pack
 from etl_factory.schema.records import record_field
 from etl_factory.schema.rows import Batch, Reject, bounded
 from etl_factory.schema.spelling import PLAIN, Spelling
@@ -79,7 +80,8 @@ class Wanted:
 class Cleaning:
     """How one resource's batches are cleaned: its columns, the declared type of each, and how text spells them.
 
-    `is_text`: the declared types are guesses from spelt values, which change no value.
+    `is_text`: the declared types are guesses from spelt values, which change no value. `keys` are the source's own
+    names of the primary key, by which a bad row is told.
     """
 
     columns: tuple[Column, ...]
@@ -87,6 +89,7 @@ class Cleaning:
     is_file: bool
     is_text: bool = False
     spelling: Spelling = PLAIN
+    keys: tuple[str, ...] = ()
 
     @property
     def staged(self) -> tuple[Field, ...]:
@@ -235,7 +238,7 @@ def clean(batch: Batch, cleaning: Cleaning, source_uri: str | None = None) -> Cl
     if cleaning.is_file:
         arrays += [pa.array([source_uri] * length, pa.string()), batch.records.cast(pa.int64())]
     cleaned = pa.RecordBatch.from_arrays(arrays, schema=cleaning.arrow)
-    return _set_aside(batch, cleaned, bad)
+    return _set_aside(batch, cleaned, bad, cleaning)
 
 
 def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[pa.Array, pa.Array | None]:
@@ -251,7 +254,9 @@ def _column(rows: pa.RecordBatch, column: Column, cleaning: Cleaning) -> tuple[p
     return cast_column(values, declared, column.field, drops=column.drops_new_parts)
 
 
-def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]]) -> Cleaned:
+def _set_aside(
+    batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa.Array]], cleaning: Cleaning
+) -> Cleaned:
     if not bad:
         return Cleaned(cleaned, (), ())
     keep = [True] * batch.rows.num_rows
@@ -261,14 +266,14 @@ def _set_aside(batch: Batch, cleaned: pa.RecordBatch, bad: list[tuple[Column, pa
     for column, mask in sorted(bad, key=lambda of: batch.rows.schema.get_field_index(of[0].original)):
         for index in pc.indices_nonzero(mask).to_pylist():
             if column.on_misfit == "discard_value":
-                discarded.append(_reject(batch, index, column))
+                discarded.append(_reject(batch, index, column, cleaning))
             elif keep[index]:
                 keep[index] = False
-                rejects.append(_reject(batch, index, column))
+                rejects.append(_reject(batch, index, column, cleaning))
     return Cleaned(cleaned.filter(pa.array(keep)), tuple(rejects), tuple(discarded))
 
 
-def _reject(batch: Batch, index: int, column: Column) -> Reject:
+def _reject(batch: Batch, index: int, column: Column, cleaning: Cleaning) -> Reject:
     row = {
         name: _shown(array, index)
         for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True)
@@ -281,8 +286,14 @@ def _reject(batch: Batch, index: int, column: Column) -> Reject:
         column=column.original,
         value=bounded(_text(row[column.original])),
         reason=reason,
-        row=bounded(json.dumps(row, default=_text, ensure_ascii=False)),
+        row=bounded(_json(row)),
+        key=bounded(_json({name: row.get(name) for name in cleaning.keys})) if cleaning.keys else None,
+        raw=None if cleaning.is_file else pack(batch.rows.slice(index, 1), cleaning.declared),
     )
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, default=_text, ensure_ascii=False)
 
 
 def _shown(array: pa.Array, index: int) -> Any:

@@ -29,6 +29,7 @@ from etl_factory.sources.specs import CatalogFiles, CatalogTable, Files, Transac
 from etl_factory.transfers.keys import write_keys, write_parts
 from etl_factory.transfers.memory import ROOM_BYTES, Room, in_order, memory_of
 from etl_factory.transfers.planning import plan_objects, plan_window
+from etl_factory.transfers.replaying import replay_files, replay_rows
 from etl_factory.transfers.request import RunRequest, read_request
 from etl_factory.transfers.sampling import first_objects, first_rows
 from etl_factory.warehouse.ledger import Ledger
@@ -95,7 +96,8 @@ class Extraction:
     @property
     def replaces(self) -> bool:
         """Whether what this run reads becomes the whole table."""
-        return not self.resource.spec.is_incremental or self.request.mode == "full_refresh"
+        is_whole = not self.resource.spec.is_incremental and self.request.mode != "replay"
+        return is_whole or self.request.mode == "full_refresh"
 
     def finish(self, manifest: Manifest) -> dict[str, Any]:
         """Write the manifest, last of all, and return what XCom carries; its parts say which objects were read."""
@@ -110,7 +112,8 @@ class Extraction:
         )
 
     def manifest(self, plan: Plan, snapshot_at: datetime) -> Manifest:
-        """Start the manifest of this extract."""
+        """Start the manifest of this extract; `parsed` in its `extra` says that no file was copied as it is."""
+        spec = self.resource.spec
         return Manifest(
             step="extract",
             attempt=self.request.attempt,
@@ -118,6 +121,7 @@ class Extraction:
             plan=plan,
             snapshot_at=snapshot_at.isoformat(),
             recorded=self.head.declared_schema or "",
+            extra={"parsed": True} if isinstance(spec, Files) and spec.columns.hides_values else {},
         )
 
     def later(self, moment: datetime) -> datetime:
@@ -142,7 +146,10 @@ def extract_table(context: Mapping[str, Any], resource: Resource, source: TableS
     """
     from etl_factory.transfers.masking import masked_rows, maskings_of
 
-    run, maskings = Extraction(context, resource), maskings_of(resource)
+    run = Extraction(context, resource)
+    if run.request.mode == "replay":
+        return replay_rows(run)
+    maskings = maskings_of(resource)
     with source.snapshot(selection(resource)) as held:
         snapshot = masked_rows(held, maskings)
         plan = plan_table(run, snapshot)
@@ -226,8 +233,7 @@ def extract_files(
 ) -> dict[str, Any]:
     """Copy the planned objects, several at a time, into the landing bucket; return what XCom carries.
 
-    Where config leaves columns out or masks them, no object is copied as it is: `parsed` in the manifest's
-    `extra` says so.
+    Where config leaves columns out or masks them, no object is copied as it is.
     An object that changed since it was listed is left to the next run, which lists its newer version. What
     replaces the whole table is listed anew by every try, and none of it may be left out.
     Raises TransientError when one of those changes meanwhile.
@@ -235,23 +241,34 @@ def extract_files(
     run = Extraction(context, resource)
     spec = resource.spec
     assert isinstance(spec, Files)
+    if run.request.mode == "replay":
+        return replay_files(run, _sifted(run, source) or copy)
     plan = run.plan(lambda draft: _plan_files(run, source, draft), anew=run.replaces)
     if plan is None:
         run.skip(_nothing_listed(run, spec))
-    if spec.columns.hides_values:
-        from etl_factory.transfers.sifting import sift_copy
-
-        copy = sift_copy(source, resource, plan.row_limit)
-    room = Room(ROOM_BYTES)
-    with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
-        copied = in_order(pool, lambda item: _copy_one(run, room, copy, *item), enumerate(plan.objects))
-        parts = tuple(part for part in copied if part is not None)
+    parts = copy_objects(run, _sifted(run, source, plan.row_limit) or copy, plan)
     if not parts:
         run.skip(
             "every planned object has changed since it was listed; the next run reads the newer versions"
         )
-    manifest = run.manifest(plan, datetime.fromisoformat(plan.planned_at))
-    return run.finish(manifest.then(parts=parts, extra={"parsed": spec.columns.hides_values}))
+    return run.finish(run.manifest(plan, datetime.fromisoformat(plan.planned_at)).then(parts=parts))
+
+
+def _sifted(run: Extraction, source: FileSource, limit: int | None = None) -> Copy | None:
+    """Return the copy that parses objects and leaves out what config hides; None where it hides nothing."""
+    if not run.resource.spec.columns.hides_values:
+        return None
+    from etl_factory.transfers.sifting import sift_copy
+
+    return sift_copy(source, run.resource, limit)
+
+
+def copy_objects(run: Extraction, copy: Copy, plan: Plan) -> tuple[Part, ...]:
+    """Copy a plan's objects, several at a time; without those that have changed or gone since they were listed."""
+    room = Room(ROOM_BYTES)
+    with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
+        copied = in_order(pool, lambda item: _copy_one(run, room, copy, *item), enumerate(plan.objects))
+        return tuple(part for part in copied if part is not None)
 
 
 def _nothing_listed(run: Extraction, spec: Files) -> str:

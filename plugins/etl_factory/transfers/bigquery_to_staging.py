@@ -17,6 +17,7 @@ from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.seals import seal
 from etl_factory.transfers.base import Extraction, may_skip, plan_table, selection
 from etl_factory.transfers.bigquery_snapshot import CHANGED, BigQuerySnapshot, Staging
+from etl_factory.transfers.replaying import replay_rows
 from etl_factory.warehouse.client import Warehouse
 
 
@@ -43,6 +44,8 @@ class BigQueryToStagingOperator(BigQueryInsertJobOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Run the query job and write the manifest; return its address and the counts."""
         run = Extraction(context, self.resource)
+        if run.request.mode == "replay":
+            return replay_rows(run)
         run.warehouse.ensure_datasets()
         reader = Warehouse(google.bigquery_client(self.resource, self.resource.conn_id), self.resource.target)
         snapshot = BigQuerySnapshot(reader, selection(self.resource), self.resource.conn_id)

@@ -16,7 +16,7 @@ from etl_factory.identity import attempt, load_id
 from etl_factory.landing.manifest import Mode
 from etl_factory.transfers.ticks import tick_before
 
-KEYS = ("start", "end", "full_refresh", "resources", "row_limit")
+KEYS = ("start", "end", "full_refresh", "resources", "row_limit", "replay")
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def read_request(context: Mapping[str, Any], resource: Resource, step: str = "ex
     conf = run.conf or {}
     _demand_known(conf)
     asked = {**dict(context.get("params") or {}), **conf}
-    full_refresh = _is_true(asked.get("full_refresh"))
+    full_refresh, replay = (_is_true(asked.get(key), key) for key in ("full_refresh", "replay"))
     start, end = _text(asked.get("start")), _text(asked.get("end"))
-    _demand_agreement(start, end, full_refresh=full_refresh)
+    _demand_agreement(start, end, full_refresh=full_refresh, replay=replay)
     if "backfill" in str(getattr(run.run_type, "value", run.run_type)) and not start:
         start, end = _between_ticks(context, resource, full_refresh=full_refresh)
     return RunRequest(
@@ -73,7 +73,7 @@ def read_request(context: Mapping[str, Any], resource: Resource, step: str = "ex
         attempt=attempt(step, task.try_number),
         run_id=run.run_id,
         run_after=run.run_after,
-        mode="full_refresh" if full_refresh else "backfill" if start else "live",
+        mode="full_refresh" if full_refresh else "replay" if replay else "backfill" if start else "live",
         start=start,
         end=end,
         timezone=resource.timezone,
@@ -91,7 +91,11 @@ def _demand_known(conf: Mapping[str, Any]) -> None:
             )
 
 
-def _demand_agreement(start: str | None, end: str | None, *, full_refresh: bool) -> None:
+def _demand_agreement(start: str | None, end: str | None, *, full_refresh: bool, replay: bool) -> None:
+    if replay and (full_refresh or start or end):
+        raise TerminalError(
+            "this run asks for replay, which reads the quarantine, and for full_refresh, start or end: give one"
+        )
     if full_refresh and (start or end):
         raise TerminalError("this run asks for full_refresh and for start or end: give one or the other")
     if bool(start) != bool(end):
@@ -115,11 +119,11 @@ def _text(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _is_true(value: Any) -> bool:
+def _is_true(value: Any, key: str) -> bool:
     """Read a yes or no that may have come as text; raises TerminalError for anything else."""
     text = str(value or "false").strip().lower()
     if text not in ("true", "false"):
-        raise TerminalError(f"full_refresh of this run is {value!r}: give true or false")
+        raise TerminalError(f"{key} of this run is {value!r}: give true or false")
     return text == "true"
 
 

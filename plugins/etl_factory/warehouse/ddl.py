@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from etl_factory.schema.types import Field
 from etl_factory.warehouse.quoting import identifier, identifiers, text
@@ -19,8 +19,9 @@ HISTORY_TYPES: dict[str, dict[str, str]] = {
     "scd2": {VALID_FROM: "TIMESTAMP", VALID_TO: "TIMESTAMP", IS_CURRENT: "BOOL"},
 }
 QUARANTINE_COLUMNS = {
-    "resource": "STRING", "load_id": "STRING", "file": "STRING", "record": "INT64", "line": "INT64",
-    "column": "STRING", "value": "STRING", "reason": "STRING", "row": "STRING", "quarantined_at": "TIMESTAMP",
+    "resource": "STRING", "load_id": "STRING", "file": "STRING", "record": "INT64", "line": "INT64", "key": "STRING",
+    "column": "STRING", "value": "STRING", "reason": "STRING", "row": "STRING", "kind": "STRING", "raw": "BYTES",
+    "quarantined_at": "TIMESTAMP",
 }  # fmt: skip
 # Partitions are days: https://cloud.google.com/bigquery/docs/creating-partitioned-tables
 _PARTITIONS = {"TIMESTAMP": "TIMESTAMP_TRUNC({}, DAY)", "DATETIME": "DATETIME_TRUNC({}, DAY)", "DATE": "{}"}
@@ -78,3 +79,10 @@ def create_quarantine(table: str) -> str:
     """Return the statement that makes a resource's quarantine table."""
     columns = ", ".join(f"{identifier(name)} {type_}" for name, type_ in QUARANTINE_COLUMNS.items())
     return f"CREATE TABLE IF NOT EXISTS {identifier(table)} ({columns})"
+
+
+def quarantine_columns(table: str, held: Collection[str]) -> Iterable[str]:
+    """Give a quarantine table that an earlier version made the columns that it lacks."""
+    for name in QUARANTINE_COLUMNS.keys() - held:
+        column = f"{identifier(name)} {QUARANTINE_COLUMNS[name]}"
+        yield f"ALTER TABLE {identifier(table)} ADD COLUMN IF NOT EXISTS {column}"

@@ -130,7 +130,7 @@ def _origins(to: Publication) -> str:
         )
     return (
         f"LEFT JOIN (SELECT load_id, published_at, MAX(snapshot_at) AS snapshot_at FROM {identifier(to.ledger)}\n"
-        "  WHERE kind = 'load' GROUP BY load_id, published_at) AS o"
+        "  WHERE kind IN ('load', 'replayed') GROUP BY load_id, published_at) AS o"
         " ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at"
     )
 
@@ -177,6 +177,8 @@ def _stale(to: Publication) -> str:
 
     Its time tells nothing of that: two versions may share a second, and S3 dates an upload in parts by its begin.
     """
+    if to.replays:
+        return _newest_versions(to)
     ledger = identifier(to.ledger)
     return (
         f"CREATE TEMP TABLE _stale AS SELECT DISTINCT f.uri FROM _files AS f\n"
@@ -184,6 +186,18 @@ def _stale(to: Publication) -> str:
         " AND l.object_version <> f.version\n"
         f"JOIN {ledger} AS o ON o.kind = 'load' AND o.load_id = l.load_id AND o.attempt = l.attempt\n"
         "WHERE o.snapshot_at > @snapshot_at OR (o.snapshot_at = @snapshot_at AND l.object_modified > f.modified)"
+    )
+
+
+def _newest_versions(to: Publication) -> str:
+    """Find the files of which another version than the one read again is the newest that was published."""
+    ledger = identifier(to.ledger)
+    return (
+        "CREATE TEMP TABLE _stale AS SELECT f.uri FROM (SELECT l.uri, l.object_version, ROW_NUMBER() OVER\n"
+        "  (PARTITION BY l.uri ORDER BY o.snapshot_at DESC, l.object_modified DESC) AS place\n"
+        f"  FROM {ledger} AS l JOIN {ledger} AS o ON o.kind = 'load' AND o.load_id = l.load_id"
+        " AND o.attempt = l.attempt\n  WHERE l.kind = 'file' AND l.epoch = @epoch) AS n\n"
+        "JOIN _files AS f ON f.uri = n.uri\nWHERE n.place = 1 AND n.object_version <> f.version"
     )
 
 

@@ -33,6 +33,8 @@ class Publication:
     `deletes` says what becomes of rows that are gone, and `keys_staging` is the table with all keys of the source;
     where that is empty, nothing is known to be gone.
     `files_staging` is the table with what became of each file, empty where the parameters say it.
+    `replays`: the rows were in quarantine; `is_whole`: the table is a snapshot, or several, rather than a history of
+    changes.
     `absent` names the published columns that the source has no longer: a row published now holds NULL there.
     """
 
@@ -52,11 +54,18 @@ class Publication:
     deletes: Deletes = "ignore"
     keys_staging: str = ""
     files_staging: str = ""
+    replays: bool = False
+    is_whole: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """Published column names."""
         return tuple(column.field.name for column in self.columns)
+
+    @property
+    def replays_rows(self) -> bool:
+        """Whether the rows come from the quarantine itself; those of files are read again."""
+        return self.replays and not self.is_file
 
     @property
     def finds_deletes(self) -> bool:

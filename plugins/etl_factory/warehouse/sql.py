@@ -18,7 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from etl_factory.warehouse.ddl import METADATA, QUARANTINE_COLUMNS, create_quarantine, ddl, metadata_columns
+from etl_factory.warehouse import replay
+from etl_factory.warehouse.ddl import (
+    METADATA,
+    QUARANTINE_COLUMNS,
+    SNAPSHOT_AT,
+    create_quarantine,
+    ddl,
+    metadata_columns,
+    quarantine_columns,
+)
 from etl_factory.warehouse.deletes import TOO_MANY_DELETES, brake_before_ddl, deletes
 from etl_factory.warehouse.history import INSERTED, closed, latest, taken_in
 from etl_factory.warehouse.judgement import (
@@ -35,25 +44,13 @@ from etl_factory.warehouse.publication import Publication, StagedColumn, Strateg
 from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 __all__ = [
-    "METADATA",
-    "MOVED",
-    "QUARANTINE_COLUMNS",
-    "SHRUNK",
-    "TALLY_COLUMNS",
-    "TOO_MANY_BAD",
-    "TOO_MANY_DELETES",
-    "UNBALANCED",
-    "Publication",
-    "StagedColumn",
-    "Strategy",
-    "checks",
-    "create_quarantine",
-    "ddl",
-    "metadata_columns",
-    "script",
+    "METADATA", "MOVED", "QUARANTINE_COLUMNS", "REPLAYED", "SHRUNK", "TALLY_COLUMNS", "TOO_MANY_BAD",
+    "TOO_MANY_DELETES", "UNBALANCED", "Publication", "StagedColumn", "Strategy", "checks", "create_quarantine", "ddl",
+    "metadata_columns", "quarantine_columns", "script",
 ]  # fmt: skip
 MOVED = "etl-factory: head moved"
 SHRUNK = "etl-factory: shrunk"
+REPLAYED = replay.REPLAYED
 TOO_MANY_BAD = "etl-factory: too many bad rows"
 LOAD_COLUMNS = {
     "kind": "'load'", "version": "@expected + 1", "epoch": "@epoch", "watermark": "@watermark",
@@ -93,16 +90,8 @@ _REPLACED = {
 
 def script(to: Publication) -> str:
     """Return the whole script; its parameters are named in `operators.parameters`."""
-    body = (
-        *_head(to),
-        *_files(to),
-        *_staged(to),
-        *taken_in(to),
-        *judged(to),
-        *_data(to),
-        *_aside(to),
-        *_ledger(to),
-    )
+    judgement = replay.judged_rows(to) if to.replays_rows else (*taken_in(to), *judged(to))
+    body = (*_head(to), *_files(to), *_staged(to), *judgement, *_data(to), *_aside(to), *_ledger(to))
     return ";\n\n".join(("BEGIN TRANSACTION", *body, "COMMIT TRANSACTION")) + ";"
 
 
@@ -129,11 +118,12 @@ def checks(to: Publication, held: Collection[str]) -> str:
 
 
 def _head(to: Publication) -> Iterable[str]:
+    newest = ",\n  snapshot_at = IF(snapshot_at > @snapshot_at, snapshot_at, @snapshot_at)"
+    snapshot = "" if to.replays else newest  # what is read again is nothing new
     yield (
         f"UPDATE {identifier(to.ledger)} SET version = version + 1, epoch = @epoch, watermark = @watermark,\n"
         "  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,\n"
-        "  declared_schema = @declared_schema,\n"
-        "  snapshot_at = IF(snapshot_at > @snapshot_at, snapshot_at, @snapshot_at)\n"
+        f"  declared_schema = @declared_schema{snapshot}\n"
         "WHERE kind = 'head' AND version = @expected"
     )
     yield check("@@row_count = 1", MOVED)
@@ -153,6 +143,9 @@ def _files(to: Publication) -> Iterable[str]:
 
 def _staged(to: Publication) -> Iterable[str]:
     columns = [f"{staged_expression(column)} AS {identifier(column.field.name)}" for column in to.columns]
+    if to.replays_rows:
+        yield from replay.staged_rows(to, columns)
+        return
     extra, files = ("CAST(NULL AS STRING)", "0", "CAST(NULL AS TIMESTAMP)"), ""
     if to.is_file:
         extra = ("s._etl_source_uri", "s._etl_record", "f.modified")
@@ -164,6 +157,8 @@ def _staged(to: Publication) -> Iterable[str]:
 
 
 def _data(to: Publication) -> Iterable[str]:
+    if to.replays and to.is_file and to.is_whole:
+        yield check(f"{replay.newest_snapshot(to)} = @snapshot_at", REPLAYED)
     if to.checks_shrink:
         kept = ("inserted", "updated", "unchanged") if to.strategy == "versions" else ("inserted",)
         yield check(f"{count(*kept)} >= {_least(to)}", SHRUNK)
@@ -180,9 +175,10 @@ def _least(to: Publication) -> str:
 
 def _update(to: Publication) -> Iterable[str]:
     values = [f"{identifier(name)} = s.{identifier(name)}" for name in to.names]
+    load = "s._etl_origin" if to.replays_rows else "@load_id"
     settings = ",\n  ".join((*values, *(f"{identifier(name)} = NULL" for name in to.absent)))
     yield (
-        f"UPDATE {identifier(to.table)} AS t SET\n  {settings},\n  _etl_load_id = @load_id,"
+        f"UPDATE {identifier(to.table)} AS t SET\n  {settings},\n  _etl_load_id = {load},"
         " _etl_loaded_at = @loaded_at, _etl_source_uri = s._etl_source_uri\nFROM _judged AS s"
         f" WHERE s._etl_action = 'updated' AND {same_keys(to, 't', 's')}"
     )
@@ -198,7 +194,7 @@ def _delete(to: Publication) -> Iterable[str]:
     elif to.strategy == "versions":
         yield from closed(to)
         deleted = "SELECT @@row_count AS n"
-    elif condition := _REPLACED.get(to.strategy):
+    elif (condition := _REPLACED.get(to.strategy)) and not to.replays_rows:
         yield f"DELETE FROM {identifier(to.table)} WHERE {condition}"
         deleted = "SELECT @@row_count AS n"
     yield f"CREATE TEMP TABLE _deleted AS {deleted}"
@@ -206,25 +202,33 @@ def _delete(to: Publication) -> Iterable[str]:
 
 def _insert(to: Publication) -> Iterable[str]:
     extra = INSERTED.get(to.strategy, {})
+    if to.replays_rows and extra:
+        extra = {SNAPSHOT_AT: SNAPSHOT_AT}
     values = "".join(f", {value}" for value in extra.values())
+    load = "_etl_origin" if to.replays_rows else "@load_id"  # a row is of the load that read it
     actions = ("inserted", "updated") if to.strategy == "versions" else ("inserted",)
     yield (
         f"INSERT INTO {identifier(to.table)} ({identifiers(*to.names, *METADATA, *extra)})\n"
-        f"SELECT {identifiers(*to.names)}, @load_id, @loaded_at, _etl_source_uri{values} FROM _judged"
+        f"SELECT {identifiers(*to.names)}, {load}, @loaded_at, _etl_source_uri{values} FROM _judged"
         f" WHERE {is_one_of(*actions)}"
     )
     yield check(f"@@row_count = {count(*actions)}", f"{UNBALANCED}, inserted rows")
 
 
 def _aside(to: Publication) -> Iterable[str]:
-    """Quarantine what sanitize set aside and rows without a key; a cleared run replaces its own.
+    """Quarantine what sanitize set aside and rows without a key; a cleared run replaces its own, a replay what it took.
 
     Sanitize also notes single values that it discarded there, so that it holds at least the bad rows.
     """
     yield check(f"{count('quarantined')} + @rows_quarantined <= @most_bad", TOO_MANY_BAD)
-    yield f"DELETE FROM {identifier(to.quarantine)} WHERE load_id = @load_id"
     names = identifiers(*QUARANTINE_COLUMNS)
     into = f"INSERT INTO {identifier(to.quarantine)} ({names})"
+    if to.replays_rows:
+        yield from (*replay.leave(to), *replay.noted(to, into, names))
+        return
+    if to.replays:
+        yield from replay.forget_files(to)
+    yield f"DELETE FROM {identifier(to.quarantine)} WHERE load_id = @load_id"
     if to.quarantine_staging:
         yield f"{into}\nSELECT {names} FROM {identifier(to.quarantine_staging)}"
     held = "@@row_count" if to.quarantine_staging else "0"
@@ -232,7 +236,8 @@ def _aside(to: Publication) -> Iterable[str]:
     if to.keys:
         yield (
             f"{into}\nSELECT @resource, @load_id, _etl_source_uri, _etl_record, CAST(NULL AS INT64),"
-            f" {text(', '.join(to.keys))}, 'NULL', 'the primary key is NULL', {content('j', to)}, @loaded_at\n"
+            f" TO_JSON_STRING(STRUCT({identifiers(*to.keys)})), {text(', '.join(to.keys))}, 'NULL',"
+            f" 'the primary key is NULL', {content('j', to)}, 'row', CAST(NULL AS BYTES), @loaded_at\n"
             "FROM _judged AS j WHERE _etl_action = 'quarantined'"
         )
         yield check(f"@@row_count = {count('quarantined')}", f"{UNBALANCED}, rows without a key")
@@ -241,6 +246,8 @@ def _aside(to: Publication) -> Iterable[str]:
 def _ledger(to: Publication) -> Iterable[str]:
     restored = {"restored": "(SELECT n FROM _restored)"} if to.marks else {}
     yield f"{_into_ledger(to, LOAD_COLUMNS | restored)}\nFROM _judged"
+    if to.replays_rows:
+        yield from replay.dated(to)
     if to.is_file:
         yield f"{_into_ledger(to, FILE_COLUMNS)}\nFROM _files"
 

@@ -25,6 +25,7 @@ from etl_factory.errors import (
 )
 from etl_factory.landing.manifest import FileTally, Manifest, Mode, Part, Plan
 from etl_factory.operators.sanitizing import Sanitizer
+from etl_factory.schema.raw import unpack
 from etl_factory.schema.types import Field
 from examples import Write
 from fakes import LOAD_ID, MORNING, FakeLanding, manifest_of, resource_of
@@ -301,12 +302,24 @@ def test_a_quarantined_row_says_where_it_stood_and_why(files: Clean, landing: Fa
     assert all(before <= row.pop("quarantined_at") <= datetime.now(UTC) for row in rows)
     assert json.loads(rows[0].pop("row")) == {"id": "2", "amount": "x"}
     where = {"resource": "orders", "load_id": LOAD_ID, "file": "s3://drops/a.csv"}
+    where |= {"key": None, "kind": "row", "raw": None}
     assert rows == [
         {**where, "record": 2, "line": 3, "column": "amount", "value": "x",
          "reason": "not a NUMERIC that BigQuery can hold exactly"},
         {**where, "record": 3, "line": 4, "column": "", "value": "",
          "reason": "1 fields where 2 were expected", "row": "3"},
     ]  # fmt: skip
+
+
+def test_a_quarantined_row_names_its_key_and_keeps_its_values(table: Clean, landing: FakeLanding) -> None:
+    read = pa.table({"id": [7, 8], "on": ["2025-01-01", "infinity"]})
+    declared = pa.schema([("id", pa.int64()), ("on", pa.date32())])
+    done = table(read, declared=declared, spec="primary_key: [id]\nmax_bad_rows: 1")
+
+    (row,) = landing.rows(done.quarantine)
+    assert (row["key"], row["column"], row["value"], row["kind"]) == ('{"id": 8}', "on", "infinity", "row")
+    kept, types = unpack(row["raw"])
+    assert (kept.to_pylist(), types) == ([{"id": 8, "on": "infinity"}], declared)
 
 
 def test_a_discarded_value_is_set_aside_and_its_row_stays(files: Clean, landing: FakeLanding) -> None:

@@ -183,11 +183,28 @@ def test_a_row_limit_goes_with_every_kind_of_run(asked: dict[str, Any]) -> None:
     assert read_request(context({**asked, "row_limit": 5}), RESOURCE).row_limit == 5
 
 
+@pytest.mark.parametrize("asked", [True, "true", "True"])
+def test_a_replay_is_a_mode_of_its_own(asked: Any) -> None:
+    assert read_request(context({"replay": asked}), RESOURCE).mode == "replay"
+    assert read_request(context({"replay": False}), RESOURCE).mode == "live"
+
+
+@pytest.mark.parametrize("other", [{"full_refresh": True}, {"start": "2025-01-01", "end": "2025-02-01"}])
+def test_a_replay_reads_nothing_else(other: dict[str, Any]) -> None:
+    with pytest.raises(TerminalError, match="asks for replay, which reads the quarantine, and for"):
+        read_request(context({"replay": True, **other}), RESOURCE)
+
+
+def test_a_replay_is_asked_for_by_yes_or_no() -> None:
+    with pytest.raises(TerminalError, match="replay of this run is 'some': give true or false"):
+        read_request(context({"replay": "some"}), RESOURCE)
+
+
 def test_a_key_that_nothing_reads_is_refused_by_the_name_of_the_nearest() -> None:
     with pytest.raises(TerminalError) as raised:
         read_request(context({"full_refesh": True}), RESOURCE)
 
     assert str(raised.value) == (
         "nothing reads the key 'full_refesh' of this run's configuration, whose keys are start, end, full_refresh,"
-        " resources, row_limit. Nothing was loaded; trigger another run; did you mean 'full_refresh'?"
+        " resources, row_limit, replay. Nothing was loaded; trigger another run; did you mean 'full_refresh'?"
     )

@@ -65,6 +65,23 @@ PUBLICATIONS = {
         BASE, strategy="versions", keys=("id",), is_file=True
     ),
     "catalog_of_files_first_load": replace(BASE, strategy="replace", is_file=True),
+    "replay_with_key": replace(
+        KEYED, replays=True, absent=("v",), quarantine_staging=f"{BASE.staging}_quarantine"
+    ),
+    "replay_without_key": replace(BASE, replays=True, cursor="updated_at"),
+    "replay_of_a_catalog": replace(BASE, strategy="replace", replays=True, is_whole=True),
+    "replay_of_dated_snapshots": replace(BASE, strategy="snapshot", replays=True, is_whole=True),
+    "replay_of_files_without_key": replace(
+        BASE,
+        strategy="append_files",
+        is_file=True,
+        replays=True,
+        quarantine_staging=f"{BASE.staging}_quarantine",
+    ),
+    "replay_of_files_with_key": replace(KEYED, cursor=None, is_file=True, replays=True),
+    "replay_of_a_catalog_of_files": replace(
+        BASE, strategy="append_files", is_file=True, replays=True, is_whole=True
+    ),
     "staged_in_bigquery_under_other_names_and_types": replace(
         KEYED,
         columns=(

@@ -48,8 +48,8 @@ ASSERT (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') + @rows_
 
 DELETE FROM `acme-analytics.raw_etl._quarantine__shop_db__orders` WHERE load_id = @load_id;
 
-INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `column`, `value`, `reason`, `row`, `quarantined_at`)
-SELECT `resource`, `load_id`, `file`, `record`, `line`, `column`, `value`, `reason`, `row`, `quarantined_at` FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc_quarantine`;
+INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `key`, `column`, `value`, `reason`, `row`, `kind`, `raw`, `quarantined_at`)
+SELECT `resource`, `load_id`, `file`, `record`, `line`, `key`, `column`, `value`, `reason`, `row`, `kind`, `raw`, `quarantined_at` FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc_quarantine`;
 
 ASSERT @@row_count >= @rows_quarantined AS 'etl-factory: unbalanced, quarantined rows';
 

@@ -108,4 +108,4 @@ ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_
 
 ALTER TABLE `acme-analytics.raw.shop_db__orders` ADD COLUMN IF NOT EXISTS `_etl_is_current` BOOL;
 
-CREATE TABLE IF NOT EXISTS `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource` STRING, `load_id` STRING, `file` STRING, `record` INT64, `line` INT64, `column` STRING, `value` STRING, `reason` STRING, `row` STRING, `quarantined_at` TIMESTAMP);
+CREATE TABLE IF NOT EXISTS `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource` STRING, `load_id` STRING, `file` STRING, `record` INT64, `line` INT64, `key` STRING, `column` STRING, `value` STRING, `reason` STRING, `row` STRING, `kind` STRING, `raw` BYTES, `quarantined_at` TIMESTAMP);

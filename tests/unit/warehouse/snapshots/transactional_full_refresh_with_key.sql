@@ -42,8 +42,8 @@ DELETE FROM `acme-analytics.raw_etl._quarantine__shop_db__orders` WHERE load_id 
 
 ASSERT 0 >= @rows_quarantined AS 'etl-factory: unbalanced, quarantined rows';
 
-INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `column`, `value`, `reason`, `row`, `quarantined_at`)
-SELECT @resource, @load_id, _etl_source_uri, _etl_record, CAST(NULL AS INT64), 'id', 'NULL', 'the primary key is NULL', TO_JSON_STRING(STRUCT(j.`id` AS `id`, j.`updated_at` AS `updated_at`, j.`price` AS `price`, j.`weight` AS `weight`, IF(j.`details` IS NULL, NULL, TO_JSON_STRING(j.`details`)) AS `details`, ST_ASTEXT(j.`shape`) AS `shape`, j.`tags` AS `tags`)), @loaded_at
+INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `key`, `column`, `value`, `reason`, `row`, `kind`, `raw`, `quarantined_at`)
+SELECT @resource, @load_id, _etl_source_uri, _etl_record, CAST(NULL AS INT64), TO_JSON_STRING(STRUCT(`id`)), 'id', 'NULL', 'the primary key is NULL', TO_JSON_STRING(STRUCT(j.`id` AS `id`, j.`updated_at` AS `updated_at`, j.`price` AS `price`, j.`weight` AS `weight`, IF(j.`details` IS NULL, NULL, TO_JSON_STRING(j.`details`)) AS `details`, ST_ASTEXT(j.`shape`) AS `shape`, j.`tags` AS `tags`)), 'row', CAST(NULL AS BYTES), @loaded_at
 FROM _judged AS j WHERE _etl_action = 'quarantined';
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') AS 'etl-factory: unbalanced, rows without a key';

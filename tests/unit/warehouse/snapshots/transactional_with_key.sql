@@ -32,7 +32,7 @@ CREATE TEMP TABLE _judged AS SELECT s.*, CASE
 FROM _ranked AS s
 LEFT JOIN `acme-analytics.raw.shop_db__orders` AS t ON s._etl_rank = 1 AND s.`id` = t.`id`
 LEFT JOIN (SELECT load_id, published_at, MAX(snapshot_at) AS snapshot_at FROM `acme-analytics.raw_etl._loads__shop_db__orders`
-  WHERE kind = 'load' GROUP BY load_id, published_at) AS o ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at;
+  WHERE kind IN ('load', 'replayed') GROUP BY load_id, published_at) AS o ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at;
 
 ASSERT (SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked) AS 'etl-factory: the published table holds a primary key more than once. Delete all but one row of each key there, or run once with full_refresh';
 
@@ -64,8 +64,8 @@ DELETE FROM `acme-analytics.raw_etl._quarantine__shop_db__orders` WHERE load_id 
 
 ASSERT 0 >= @rows_quarantined AS 'etl-factory: unbalanced, quarantined rows';
 
-INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `column`, `value`, `reason`, `row`, `quarantined_at`)
-SELECT @resource, @load_id, _etl_source_uri, _etl_record, CAST(NULL AS INT64), 'id', 'NULL', 'the primary key is NULL', TO_JSON_STRING(STRUCT(j.`id` AS `id`, j.`updated_at` AS `updated_at`, j.`price` AS `price`, j.`weight` AS `weight`, IF(j.`details` IS NULL, NULL, TO_JSON_STRING(j.`details`)) AS `details`, ST_ASTEXT(j.`shape`) AS `shape`, j.`tags` AS `tags`)), @loaded_at
+INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `load_id`, `file`, `record`, `line`, `key`, `column`, `value`, `reason`, `row`, `kind`, `raw`, `quarantined_at`)
+SELECT @resource, @load_id, _etl_source_uri, _etl_record, CAST(NULL AS INT64), TO_JSON_STRING(STRUCT(`id`)), 'id', 'NULL', 'the primary key is NULL', TO_JSON_STRING(STRUCT(j.`id` AS `id`, j.`updated_at` AS `updated_at`, j.`price` AS `price`, j.`weight` AS `weight`, IF(j.`details` IS NULL, NULL, TO_JSON_STRING(j.`details`)) AS `details`, ST_ASTEXT(j.`shape`) AS `shape`, j.`tags` AS `tags`)), 'row', CAST(NULL AS BYTES), @loaded_at
 FROM _judged AS j WHERE _etl_action = 'quarantined';
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') AS 'etl-factory: unbalanced, rows without a key';
