@@ -252,6 +252,19 @@ def test_a_row_says_met_or_not() -> None:
     )
 
 
+def test_a_smoke_run_judges_nothing() -> None:
+    ours = {**taken("ours", 1.0), "group": "postgres/mixed"}
+
+    text = page.render(run_of(ours, scale={**vars(QUICK)}))
+
+    assert "A smoke run judges none" in text
+    assert "met |" not in text
+    assert (
+        "| PostgreSQL, 16 mixed columns: peak memory above the start | at most 300 MB | 50 MB | not judged |"
+        in text
+    )
+
+
 def test_the_chart_is_well_formed_and_follows_the_reader_s_colours() -> None:
     drawn = page.draw(read())
 
