@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -46,6 +47,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure, or only write the page; 130 when it was interrupted."""
     options = arguments()
+    for name in (signal.SIGINT, signal.SIGTERM):  # a shell may have its background jobs ignore the first
+        signal.signal(name, signal.default_int_handler)
     ended = 0 if options.page else _on_servers(options)
     if options.page or options.results == FILE:
         page.write(REPOSITORY)

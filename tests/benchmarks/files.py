@@ -32,12 +32,13 @@ def records(rows: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def write_csv(path: Path, rows: int) -> None:
-    """Write the rows as CSV with a header; NULL is an empty field."""
+def write_csv(path: Path, rows: int, *, without: frozenset[str] = frozenset()) -> None:
+    """Write the rows as CSV with a header, but for the columns `without`; NULL is an empty field."""
+    names = [name for name in next(records(1)) if name not in without]
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(next(records(1)))
-        writer.writerows(record.values() for record in records(rows))
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(records(rows))
 
 
 def write_jsonl(path: Path, rows: int) -> None:
