@@ -81,7 +81,7 @@ def _files(scale: Scale, folder: Path) -> Iterator[Case]:
 def _objects(scale: Scale) -> Iterator[Case]:
     for store, stock in (("s3", "stock:s3"), ("azure_blob", "stock:azure")):
         for folder, count in scale.folders():
-            on = {"store": store, "folder": folder, "objects": count}
+            on = {"store": store, "folder": folder, "objects": count, "rows": count}
             rounds = 1 if folder == "all" else min(scale.rounds, 2)
             yield Case(f"objects/{store}_{folder}", "ours", "ours_objects:copy", on, rounds=rounds)
             if folder == "tenth":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -74,18 +75,17 @@ def render(results: Results) -> str:
 
 def _head(results: Results) -> list[str]:
     at, scale = results.machine, results.scale
-    lines = [
-        "# Benchmarks",
-        "",
+    text = (
         f"Measured {results.started[:10]} at commit {results.commit} in {results.seconds / 60:.0f} minutes on"
-        f" {at['cores']} cores of {at['model']}",
-        f"with {at['memory_gb']} GB of memory, {at['system']}: {len(results.samples)} samples,"
-        f" {scale['rows']:,} rows in the mixed and the narrow table,",
-        f"{scale['file_rows']:,} in the files, {scale['objects']:,} objects of {scale['object_bytes'] / 1e6:g} MB,"
-        f" {scale['sources']:,} sources.",
-        "`make bench` measures again and writes this page; all samples are in `tests/benchmarks/results.json`.",
-    ]
-    return lines + [line for warning in _warnings(results) for line in ("", f"**{warning}**")]
+        f" {at['cores']} cores of {at['model']} with {at['memory_gb']} GB of memory, {at['system']}:"
+        f" {len(results.samples)} samples, {scale['rows']:,} rows in the mixed and the narrow table,"
+        f" {scale['file_rows']:,} in the files, {scale['objects']:,} objects of {scale['object_bytes'] / 1e6:g} MB,"
+        f" {scale['sources']:,} sources. `make bench` measures again and writes this page; all samples are in"
+        " `tests/benchmarks/results.json`."
+    )
+    paragraphs = [text, *(f"**{warning}**" for warning in _warnings(results))]
+    wrapped = (textwrap.wrap(each, 118, break_on_hyphens=False) for each in paragraphs)
+    return ["# Benchmarks", *(line for lines in wrapped for line in ("", *lines))]
 
 
 def _warnings(results: Results) -> Iterator[str]:

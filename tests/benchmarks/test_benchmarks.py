@@ -231,7 +231,7 @@ def test_the_page_says_what_its_figures_are_worth() -> None:
     busy = {**run_of().machine, "load_before": 9.0}
 
     assert "**" not in page.render(run_of(sample_)).split("## Targets")[0]
-    assert "smoke run" in page.render(run_of(sample_, scale={**vars(QUICK)}))
+    assert "a smoke run" in page.render(run_of(sample_, scale={**vars(QUICK)}))
     assert "was busy" in page.render(run_of(sample_, machine=busy))
     assert "cut short: 1 of 7" in page.render(run_of(sample_, planned=7))
 

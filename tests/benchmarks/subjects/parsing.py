@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from benchmarks.subjects.places import TENANT
+
 TENANTS = 100
 BASES = (
     "airflow.providers.google.cloud.transfers.gcs_to_bigquery",
@@ -175,8 +177,6 @@ def _names(sources: int) -> Iterator[tuple[str, str]]:
 
 
 def _our_folder(folder: Path, sources: int) -> Path:
-    from benchmarks.subjects.places import TENANT
-
     for tenant, source in _names(sources):
         (folder / tenant).mkdir(exist_ok=True)
         (folder / tenant / "tenant.yaml").write_text(TENANT.replace("tenant: bench", f"tenant: {tenant}"))

@@ -32,7 +32,7 @@ def table(options: dict[str, Any]) -> Iterator[Any]:
     )
     yield
     operator.execute({"ti": _Silent()})
-    yield {"rows": options["rows"]} | _size(folder)
+    yield _size(folder) | {"rows": options["rows"]}
     _clear(folder)
 
 
@@ -47,7 +47,7 @@ def s3(options: dict[str, Any]) -> Iterator[Any]:
     _clear("stock")
     yield
     operator.execute({"ti": _Silent()})
-    yield {"rows": options["objects"]} | _size("stock")
+    yield _size("stock")
     _clear("stock")
 
 
@@ -64,10 +64,11 @@ def azure(options: dict[str, Any]) -> Iterator[Any]:
         )
         for number, name in enumerate(names)
     ]  # fmt: skip
+    _clear("stock")
     yield
     for operator in operators:
         operator.execute({"ti": _Silent()})
-    yield {"rows": options["objects"]} | _size("stock")
+    yield _size("stock")
     _clear("stock")
 
 
@@ -80,7 +81,7 @@ class _Silent:
 
 def _size(folder: str) -> dict[str, int]:
     blobs = list(places.storage_client().list_blobs(BUCKET, prefix=f"{folder}/"))
-    return {"bytes": sum(blob.size for blob in blobs), "objects": len(blobs)}
+    return {"bytes": sum(blob.size for blob in blobs), "rows": len(blobs)}
 
 
 def _clear(folder: str) -> None:
