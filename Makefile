@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 DEVSTACK := PYTHONPATH=include $(PYTHON) -m devstack
 
-.PHONY: help demo up stack down status check test faults lint types clean bootstrap
+.PHONY: help demo up stack down status check test faults bench lint types clean bootstrap
 
 help:            ## what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -43,6 +43,10 @@ test: bootstrap lint types   ## lint, types, all tests on real servers
 
 faults: bootstrap ## attack it: 200 crash trials and all other fault tests (ARGS="--seed 1 --trials 50")
 	@$(PYTHON) tests/faults/run.py $(ARGS)
+
+bench: bootstrap ## measure it beside its peers, 20 minutes; ARGS="--quick" only shows that it works
+	@./include/devstack/bootstrap.sh bench
+	@PYTHONPATH=plugins:include:tests $(PYTHON) -m benchmarks $(ARGS)
 
 clean: down      ## stop the stack and forget its data; environments stay
 	@rm -rf .devstack .demo

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the project needs, once: system packages, .venv, and the emulators' own environments.
+# Installs what the project needs, once: system packages, .venv, and the emulators' own environments;
+# with the argument `bench`, the peers that are measured.
 # A stamp beside each part holds the digest of what it was made from, so a second run does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -126,6 +127,19 @@ azurite() {
   (cd .venvs/azurite && npm ci --silent --no-audit --no-fund >/dev/null)
   stamp azurite "$here/azurite/package-lock.json"
 }
+
+parsing_peers() { # beside the project's own packages, so that they build DAGs with the same Airflow
+  fresh parsing "$here/requirements/parsing.txt" && return 0
+  say "installing the peers that parse"
+  .venv/bin/uv pip install -q --no-deps --python .venv/bin/python --target .venvs/parsing -r "$here/requirements/parsing.txt"
+  stamp parsing "$here/requirements/parsing.txt"
+}
+
+if [ "${1:-}" = bench ]; then # what only `make bench` needs, once the rest is there
+  emulator_venv bench .venv/bin/python
+  parsing_peers
+  exit 0
+fi
 
 need_python313
 system_packages

@@ -1,0 +1,43 @@
+"""The hot paths do next to nothing per row in Python: a guard that no noise of the machine can move."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import calls
+
+# A batch has thousands of rows, so what is done per batch and column stays far below one call per ten rows.
+VECTORISED = 100_000
+GAPS = {
+    "csv_with_floats": "a float of many digits is held against its own spelling by Python",
+    "jsonl": "each line is parsed and spelt again by Python",
+    "mysql": "the driver hands out rows of Python values, which are turned into columns one by one",
+}
+
+
+def gap(path: str) -> object:
+    """Return a path that still works row by row: the test fails as soon as it no longer does."""
+    return pytest.param(path, marks=pytest.mark.xfail(strict=True, reason=GAPS[path]))
+
+
+def test_the_counter_counts_calls_per_row() -> None:
+    def prepared(rows: int) -> calls.Work:
+        return lambda: [abs(number) for number in range(rows)]
+
+    assert calls.per_million_rows(prepared, 100, 200) == pytest.approx(1e6)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["csv", "sanitize", *(gap(path) for path in ("csv_with_floats", "jsonl"))],
+)
+def test_files_and_parts_are_handled_by_column(path: str) -> None:
+    few, many = (5_000, 15_000) if path in GAPS else (calls.FEW, calls.MANY)
+
+    assert calls.per_million_rows(getattr(calls, path), few, many) <= VECTORISED
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("system", ["postgres", gap("mysql")])
+def test_tables_are_read_by_column(system: str, stack: dict[str, str]) -> None:
+    assert calls.per_million_rows(getattr(calls, system)) <= VECTORISED
