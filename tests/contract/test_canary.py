@@ -29,7 +29,9 @@ from table_systems import MySQL, Postgres, System
 
 from etl_factory.config.loading import load
 from etl_factory.secret_manager import SecretAccess, shared_access
+from etl_factory.sources.formats import format_of
 from etl_factory.sources.formats.parsed import Parsed
+from etl_factory.sources.specs import CsvFormat
 from file_systems import GCS, S3, AzureBlob, FileSystem, in_use
 
 pytestmark = [

@@ -144,7 +144,7 @@ def beyond(values: pa.Array, name: str, spelling: Spelling = PLAIN) -> bool | No
     if not len(plain) or _fits(plain, name, _longest(plain)):
         return None
     odd = plain.filter(pc.invert(pc.match_substring_regex(plain, TYPES[name][0])))
-    return not len(odd) or parsing.matches(odd, TYPES["bignumeric"][0])
+    return parsing.matches(odd, TYPES["bignumeric"][0]) if len(odd) else True
 
 
 def _readable(values: pa.Array) -> pa.Array:

@@ -1,8 +1,9 @@
 BEGIN TRANSACTION;
 
 UPDATE `acme-analytics.raw_etl._loads__shop_db__orders` SET version = version + 1, epoch = @epoch, watermark = @watermark,
-  watermark_of = @watermark_of, snapshot_at = @snapshot_at, published_at = @loaded_at,
-  load_id = @load_id, attempt = @attempt
+  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,
+  declared_schema = @declared_schema,
+  snapshot_at = IF(snapshot_at > @snapshot_at, snapshot_at, @snapshot_at)
 WHERE kind = 'head' AND version = @expected;
 
 ASSERT @@row_count = 1 AS 'etl-factory: head moved';
@@ -51,7 +52,7 @@ DELETE FROM `acme-analytics.raw_etl._quarantine__shop_db__orders` WHERE load_id 
 
 ASSERT 0 >= @rows_quarantined AS 'etl-factory: unbalanced, quarantined rows';
 
-INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
+INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`, `declared_schema`)
 SELECT
   'load',
   @expected + 1,
@@ -77,7 +78,8 @@ SELECT
   @bytes,
   @checksum,
   @spec_digest,
-  @schema_changes
+  @schema_changes,
+  @declared_schema
 FROM _judged;
 
 INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `epoch`, `load_id`, `attempt`, `published_at`, `uri`, `object_version`, `object_size`, `object_modified`, `rows`, `quarantined`)

@@ -1,8 +1,8 @@
 BEGIN TRANSACTION;
 
 UPDATE `acme-analytics.raw_etl._loads__shop_db__orders` SET version = version + 1, epoch = @epoch, watermark = @watermark,
-  watermark_of = @watermark_of, published_at = @loaded_at,
-  load_id = @load_id, attempt = @attempt
+  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,
+  declared_schema = @declared_schema
 WHERE kind = 'head' AND version = @expected;
 
 ASSERT @@row_count = 1 AS 'etl-factory: head moved';
@@ -48,7 +48,7 @@ DELETE FROM `acme-analytics.raw_etl._quarantine__shop_db__orders` AS q WHERE EXI
 
 ASSERT @@row_count = (SELECT COALESCE(SUM(_etl_entries), 0) FROM _judged WHERE _etl_action <> 'quarantined') AS 'etl-factory: quarantine changed';
 
-INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
+INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`, `declared_schema`)
 SELECT
   'load',
   @expected + 1,
@@ -74,7 +74,8 @@ SELECT
   @bytes,
   @checksum,
   @spec_digest,
-  @schema_changes
+  @schema_changes,
+  @declared_schema
 FROM _judged;
 
 INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `epoch`, `load_id`, `attempt`, `run_id`, `mode`, `snapshot_at`, `published_at`, `inserted`, `updated`)

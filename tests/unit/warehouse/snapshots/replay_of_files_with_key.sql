@@ -1,11 +1,14 @@
 BEGIN TRANSACTION;
 
 UPDATE `acme-analytics.raw_etl._loads__shop_db__orders` SET version = version + 1, epoch = @epoch, watermark = @watermark,
-  watermark_of = @watermark_of, published_at = @loaded_at,
-  load_id = @load_id, attempt = @attempt
+  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,
+  declared_schema = @declared_schema
 WHERE kind = 'head' AND version = @expected;
 
 ASSERT @@row_count = 1 AS 'etl-factory: head moved';
+
+CREATE TEMP TABLE _files AS SELECT uri, @versions[OFFSET(i)] AS version, @sizes[OFFSET(i)] AS size, @modified[OFFSET(i)] AS modified, @file_rows[OFFSET(i)] AS file_rows, @file_quarantined[OFFSET(i)] AS quarantined
+FROM UNNEST(@uris) AS uri WITH OFFSET AS i;
 
 CREATE TEMP TABLE _staged AS SELECT
   s.`id` AS `id`,
@@ -19,13 +22,13 @@ CREATE TEMP TABLE _staged AS SELECT
   s._etl_record AS _etl_record,
   f.modified AS _etl_modified
 FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc` AS s
-LEFT JOIN (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = s._etl_source_uri;
+LEFT JOIN _files AS f ON f.uri = s._etl_source_uri;
 
 CREATE TEMP TABLE _stale AS SELECT f.uri FROM (SELECT l.uri, l.object_version, ROW_NUMBER() OVER
   (PARTITION BY l.uri ORDER BY o.snapshot_at DESC, l.object_modified DESC) AS place
   FROM `acme-analytics.raw_etl._loads__shop_db__orders` AS l JOIN `acme-analytics.raw_etl._loads__shop_db__orders` AS o ON o.kind = 'load' AND o.load_id = l.load_id AND o.attempt = l.attempt
   WHERE l.kind = 'file' AND l.epoch = @epoch) AS n
-JOIN (SELECT uri, @modified[OFFSET(i)] AS modified, @versions[OFFSET(i)] AS version FROM UNNEST(@uris) AS uri WITH OFFSET AS i) AS f ON f.uri = n.uri
+JOIN _files AS f ON f.uri = n.uri
 WHERE n.place = 1 AND n.object_version <> f.version;
 
 CREATE TEMP TABLE _ranked AS SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s.`id` ORDER BY s._etl_modified DESC, s._etl_source_uri DESC, s._etl_record DESC) AS _etl_rank FROM _staged AS s;
@@ -85,7 +88,7 @@ FROM _judged AS j WHERE _etl_action = 'quarantined';
 
 ASSERT @@row_count = (SELECT COUNT(*) FROM _judged WHERE _etl_action = 'quarantined') AS 'etl-factory: unbalanced, rows without a key';
 
-INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
+INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`, `declared_schema`)
 SELECT
   'load',
   @expected + 1,
@@ -111,7 +114,8 @@ SELECT
   @bytes,
   @checksum,
   @spec_digest,
-  @schema_changes
+  @schema_changes,
+  @declared_schema
 FROM _judged;
 
 INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `epoch`, `load_id`, `attempt`, `published_at`, `uri`, `object_version`, `object_size`, `object_modified`, `rows`, `quarantined`)
@@ -122,11 +126,11 @@ SELECT
   @attempt,
   @loaded_at,
   uri,
-  @versions[OFFSET(i)],
-  @sizes[OFFSET(i)],
-  @modified[OFFSET(i)],
-  @file_rows[OFFSET(i)],
-  @file_quarantined[OFFSET(i)]
-FROM UNNEST(@uris) AS uri WITH OFFSET AS i;
+  version,
+  size,
+  modified,
+  file_rows,
+  quarantined
+FROM _files;
 
 COMMIT TRANSACTION;

@@ -1,8 +1,8 @@
 BEGIN TRANSACTION;
 
 UPDATE `acme-analytics.raw_etl._loads__shop_db__orders` SET version = version + 1, epoch = @epoch, watermark = @watermark,
-  watermark_of = @watermark_of, published_at = @loaded_at,
-  load_id = @load_id, attempt = @attempt
+  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,
+  declared_schema = @declared_schema
 WHERE kind = 'head' AND version = @expected;
 
 ASSERT @@row_count = 1 AS 'etl-factory: head moved';
@@ -82,7 +82,7 @@ INSERT INTO `acme-analytics.raw_etl._quarantine__shop_db__orders` (`resource`, `
 SELECT q.`resource`, q.`load_id`, q.`file`, q.`record`, q.`line`, q.`key`, q.`column`, q.`value`, q.`reason`, q.`row`, q.`kind`, q.`raw`, q.`quarantined_at` FROM `acme-analytics.raw_etl._staging__shop_db__orders__ld_1_sanitize_1_9f3a01bc_quarantine` AS q WHERE EXISTS
   (SELECT 1 FROM _judged AS j WHERE j._etl_origin = q.load_id AND j._etl_file = q.file AND j._etl_record = q.record AND j._etl_action IN ('inserted', 'updated'));
 
-INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`)
+INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `version`, `epoch`, `watermark`, `watermark_of`, `load_id`, `attempt`, `run_id`, `mode`, `plan`, `snapshot_at`, `published_at`, `rows_read`, `rows_staged`, `inserted`, `updated`, `unchanged`, `superseded`, `deleted`, `restored`, `quarantined`, `bytes`, `checksum`, `spec_digest`, `schema_changes`, `declared_schema`)
 SELECT
   'load',
   @expected + 1,
@@ -108,7 +108,8 @@ SELECT
   @bytes,
   @checksum,
   @spec_digest,
-  @schema_changes
+  @schema_changes,
+  @declared_schema
 FROM _judged;
 
 INSERT INTO `acme-analytics.raw_etl._loads__shop_db__orders` (`kind`, `epoch`, `load_id`, `attempt`, `run_id`, `mode`, `snapshot_at`, `published_at`, `inserted`, `updated`)

@@ -1,8 +1,9 @@
 BEGIN TRANSACTION;
 
 UPDATE `acme-analytics.raw_etl._loads__shop_db__orders` SET version = version + 1, epoch = @epoch, watermark = @watermark,
-  watermark_of = @watermark_of, snapshot_at = @snapshot_at, published_at = @loaded_at,
-  load_id = @load_id, attempt = @attempt, declared_schema = @declared_schema
+  watermark_of = @watermark_of, published_at = @loaded_at, load_id = @load_id, attempt = @attempt,
+  declared_schema = @declared_schema,
+  snapshot_at = IF(snapshot_at > @snapshot_at, snapshot_at, @snapshot_at)
 WHERE kind = 'head' AND version = @expected;
 
 ASSERT @@row_count = 1 AS 'etl-factory: head moved';
