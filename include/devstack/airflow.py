@@ -82,7 +82,7 @@ def migrate(home: Home, env: dict[str, str]) -> None:
     _airflow(home, env, "roles", "create", *ROLES)
     _airflow(
         home, env, "users", "create", "--username", env["AIRFLOW_USERNAME"], "--role", "Admin",
-        "--password", env["AIRFLOW_PASSWORD"], "--firstname", "Local", "--lastname", "Admin",
+        f"--password={env['AIRFLOW_PASSWORD']}", "--firstname", "Local", "--lastname", "Admin",
         "--email", "admin@localhost",
     )  # fmt: skip
     stamp.touch()
