@@ -71,6 +71,7 @@ def _servers(kept: str | None) -> Iterator[dict[str, str]]:
         yield env
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let all tests of a file, and all that need Airflow, follow one another in one process; the latter come first."""
     for item in items:

@@ -62,6 +62,7 @@ class System:
             password=unquote(url.password or ""),
         )
         self.connection = replace(self.admin, database=DATABASE)
+        self.users: list[str] = []
 
     def source(self, **changes: Any) -> TableSource:
         """Return the source under test, its connection changed as asked."""
@@ -284,16 +285,18 @@ class Postgres(System):
 
     def user(self, name: str, *grants: str) -> None:
         """Create a role that may log in."""
+        self.users.append(name)
         self.execute(
-            f"CREATE ROLE {name} LOGIN PASSWORD 'limited'", *(f"GRANT {grant} TO {name}" for grant in grants)
+            f"DROP ROLE IF EXISTS {name}",
+            f"CREATE ROLE {name} LOGIN PASSWORD 'limited'",
+            *(f"GRANT {grant} TO {name}" for grant in grants),
         )
 
     def drop_users(self) -> None:
         """Drop the roles, whose grants went with the database."""
         with self.session(self.admin) as cursor:
-            cursor.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'contract\\_%'")
-            for (role,) in cursor.fetchall():
-                cursor.execute(f"DROP ROLE {role}")
+            for role in self.users:
+                cursor.execute(f"DROP ROLE IF EXISTS {role}")
 
 
 class MySQL(System):
@@ -415,16 +418,18 @@ class MySQL(System):
 
     def user(self, name: str, *grants: str) -> None:
         """Create a login for any host."""
+        self.users.append(name)
         self.execute(
-            f"CREATE USER {name} IDENTIFIED BY 'limited'", *(f"GRANT {grant} TO {name}" for grant in grants)
+            f"DROP USER IF EXISTS {name}",
+            f"CREATE USER {name} IDENTIFIED BY 'limited'",
+            *(f"GRANT {grant} TO {name}" for grant in grants),
         )
 
     def drop_users(self) -> None:
         """Drop the logins, with their grants."""
         with self.session() as cursor:
-            cursor.execute("SELECT user FROM mysql.user WHERE user LIKE 'contract\\_%'")
-            for (name,) in cursor.fetchall():
-                cursor.execute(f"DROP USER {_text(name)}")
+            for name in self.users:
+                cursor.execute(f"DROP USER IF EXISTS {name}")
 
 
 def _text(value: Any) -> str | None:
