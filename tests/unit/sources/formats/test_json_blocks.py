@@ -58,9 +58,7 @@ def loaded(data: bytes, held: tuple[Field, ...] | None, *, one_by_one: bool) -> 
             {name: Decimal(v) if v and name in big else v for name, v in row.items()}
             for row in done.rows.to_pylist()
         ]
-        bad += [
-            (of.record, of.column, of.reason, of.value, of.row) for of in (*batch.rejects, *done.rejects)
-        ]
+        bad += [(of.record, of.column, of.reason, of.value, of.row) for of in (*batch.rejects, *done.rejects)]
     return schema, rows, sorted(bad)
 
 
