@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,12 +36,19 @@ class Batch:
     """Rows in file order with their record numbers (int64, from 1), and the records that were no rows.
 
     `line_offset` is what makes a record's line of its number; None where lines mean nothing or are not known.
+    `keys` are each row's own columns in its own order; None where all rows have those of the batch.
     """
 
     rows: pa.RecordBatch
     records: pa.Array
     rejects: tuple[Reject, ...] = ()
     line_offset: int | None = None
+    keys: Sequence[Collection[str]] | None = None
+
+    def names(self, index: int) -> list[str]:
+        """Return the columns that a row has, in its order."""
+        names = self.rows.schema.names
+        return names if self.keys is None else [name for name in self.keys[index] if name in names]
 
     def line(self, record: int) -> int | None:
         """Return the line on which a record stands, None where it is not known."""
@@ -58,7 +65,8 @@ class Batch:
         end = numbers[limit]
         kept = sum(number < end for number in self.records.to_pylist())
         rejects = tuple(reject for reject in self.rejects if reject.record < end)
-        return Batch(self.rows.slice(0, kept), self.records.slice(0, kept), rejects, self.line_offset)
+        rows, records = self.rows.slice(0, kept), self.records.slice(0, kept)
+        return Batch(rows, records, rejects, self.line_offset, self.keys and self.keys[:kept])
 
 
 def first_records(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any, Literal
@@ -262,9 +262,8 @@ def _set_aside(
     keep = [True] * batch.rows.num_rows
     rejects: list[Reject] = []
     discarded: list[Reject] = []
-    # In the order of the record, so that its first bad value is named whatever the order of the table's columns.
-    for column, mask in sorted(bad, key=lambda of: batch.rows.schema.get_field_index(of[0].original)):
-        for index in pc.indices_nonzero(mask).to_pylist():
+    for index, columns in _by_row(batch, bad):
+        for column in columns:
             if column.on_misfit == "discard_value":
                 discarded.append(_reject(batch, index, column, cleaning))
             elif keep[index]:
@@ -273,11 +272,18 @@ def _set_aside(
     return Cleaned(cleaned.filter(pa.array(keep)), tuple(rejects), tuple(discarded))
 
 
+def _by_row(batch: Batch, bad: list[tuple[Column, pa.Array]]) -> Iterator[tuple[int, list[Column]]]:
+    """Yield each bad row's bad columns in its own order, so that its first is named whatever the table's order."""
+    found: dict[int, dict[str, Column]] = {}
+    for column, mask in bad:
+        for index in pc.indices_nonzero(mask).to_pylist():
+            found.setdefault(index, {})[column.original] = column
+    for index in sorted(found):
+        yield index, [found[index][name] for name in batch.names(index) if name in found[index]]
+
+
 def _reject(batch: Batch, index: int, column: Column, cleaning: Cleaning) -> Reject:
-    row = {
-        name: _shown(array, index)
-        for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True)
-    }
+    row = {name: _shown(batch.rows.column(name), index) for name in batch.names(index)}
     reason = column.must_be_null or f"not a {column.field.ddl} that BigQuery can hold exactly"
     record = batch.records[index].as_py()
     return Reject(

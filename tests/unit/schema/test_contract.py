@@ -172,21 +172,35 @@ def test_a_type_that_config_gives_is_no_guess() -> None:
         decide({"A": Field("a", "STRING")}, (Field("a", "INT64"),), contract(), is_text=True, settled=("A",))
 
 
-@pytest.mark.parametrize(
-    "incoming",
-    [
-        Field("a", "RECORD", "NULLABLE", (Field("y", "INT64"), Field("x", "INT64"))),
-        Field("a", "RECORD", "NULLABLE", (Field("x", "INT64"),)),
-        Field("a", "RECORD", "NULLABLE", (Field("x", "INT64"), Field("y", "STRING"))),
-        Field("a", "RECORD", "REPEATED", NESTED.fields),
-        Field("a", "JSON"),
-    ],
-    ids=lambda field: field.ddl,
-)
+DIFFERENT = [
+    Field("a", "RECORD", "NULLABLE", (Field("y", "INT64"), Field("x", "INT64"))),
+    Field("a", "RECORD", "NULLABLE", (Field("x", "INT64"),)),
+    Field("a", "RECORD", "NULLABLE", (Field("x", "INT64"), Field("y", "STRING"))),
+    Field("a", "RECORD", "REPEATED", NESTED.fields),
+    Field("a", "JSON"),
+]
+
+
+@pytest.mark.parametrize("incoming", DIFFERENT, ids=lambda field: field.ddl)
 @pytest.mark.parametrize("mode", ["evolve", "freeze", "discard_row", "discard_value"])
 def test_nested_columns_that_differ_are_refused(incoming: Field, mode: str) -> None:
+    for settled, is_text in (((), False), (("A",), True)):
+        with pytest.raises(SchemaError, match="a nested column cannot change"):
+            decide({"A": incoming}, (NESTED,), contract(types=mode), is_text=is_text, settled=settled)
+
+
+@pytest.mark.parametrize("incoming", DIFFERENT, ids=lambda field: field.ddl)
+@pytest.mark.parametrize("mode", ["evolve", "freeze", "discard_row", "discard_value"])
+def test_a_nested_guess_from_text_keeps_the_published_shape(incoming: Field, mode: str) -> None:
+    decision = decide({"A": incoming}, (NESTED,), contract(types=mode), is_text=True)
+    on_misfit = "discard_value" if mode == "discard_value" else "reject_row"
+    assert (decision.columns, decision.ddl) == ((Column("A", NESTED, on_misfit),), ())
+
+
+@pytest.mark.parametrize("incoming", [Field("a", "INT64"), Field("a", "STRING")], ids=lambda field: field.ddl)
+def test_a_guess_of_scalars_is_no_nested_column(incoming: Field) -> None:
     with pytest.raises(SchemaError, match="a nested column cannot change"):
-        decide({"A": incoming}, (NESTED,), contract(types=mode), is_text=True)
+        decide({"A": incoming}, (NESTED,), contract(), is_text=True)
 
 
 @pytest.mark.parametrize("known", [NESTED, Field("a", "STRING", "REPEATED")], ids=lambda field: field.ddl)

@@ -142,10 +142,10 @@ class FakeBigQuery(BaseAdapter):
         }
 
     def _table(self, method: str, name: str, body: dict[str, Any]) -> Answer:
+        held = self.tables.get(name)
         if method == "GET":
-            held = self.tables.get(name)
             return (200, held) if held else refusal(404, "notFound", f"Not found: Table {name}")
-        return 200, body
+        return 200, {**(held or {}), **body} if method == "PATCH" else body
 
 
 def _type(value: Any) -> str:

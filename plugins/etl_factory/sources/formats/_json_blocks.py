@@ -60,12 +60,40 @@ class Lines:
             return None
         return table.combine_chunks().to_batches()[0] if table.num_rows == self.count else None
 
+    def absent(self, rows: pa.RecordBatch) -> set[str] | None:
+        """Return those columns of the rows that no line has; None where it takes a look at each line to tell.
+
+        Arrow makes NULLs of a key that is not there. Where the bytes do not tell, the lines are parsed without the
+        columns in doubt, which fails for a key that is there.
+        """
+        nulls = [
+            of for of, values in zip(rows.schema, rows.columns, strict=True) if values.null_count == len(rows)
+        ]
+        nulls = [of for of in nulls if not self._has_key(of.name)]
+        doubtful = {of.name for of in nulls if b"\\" in self.text or _quoted(of.name) in self.text}
+        if doubtful and self.parsed(pa.schema([of for of in rows.schema if of.name not in doubtful])) is None:
+            return None
+        return {of.name for of in nulls}
+
+    def _has_key(self, name: str) -> bool:
+        """Whether a key is surely there: a name in quotes, followed by a colon, is one.
+
+        What a string holds in quotes has a backslash before each; what stands between two strings begins otherwise.
+        """
+        if not name[:1].isalnum() and name[:1] != "_":
+            return False
+        return re.search(rb"(?<!\\)" + re.escape(_quoted(name)) + rb"[ \t\r]*:", self.text) is not None
+
     def may_quote(self, name: str) -> bool:
         """Whether a value of a key may be in quotes, of which Arrow makes a decimal all the same."""
-        key = re.escape(json.dumps(name, ensure_ascii=False).encode())
+        key = re.escape(_quoted(name))
         found = re.findall(key + rb"[ \t\r]*:[ \t\r]*(.)", self.text)
         # A key may be spelt with escapes.
         return b'"' in found or (b"\\" in self.text and len(found) < self.count)
+
+
+def _quoted(name: str) -> bytes:
+    return json.dumps(name, ensure_ascii=False).encode()
 
 
 def _are_objects(text: bytes, count: int) -> bool:

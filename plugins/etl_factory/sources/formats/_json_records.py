@@ -11,7 +11,7 @@ from etl_factory.schema.documents import spell_json
 from etl_factory.sources.formats._json_text import Parser
 
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-# BigQuery's JSON goes no deeper: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#json_type
+# "The JSON data type has a nesting limit of 500": https://cloud.google.com/bigquery/docs/json-data#limitations
 DEEPEST = 500
 TOO_DEEP = f"nested too deeply: more than {DEEPEST} levels"
 

@@ -135,18 +135,24 @@ def _parsed(lines: Lines, types: pa.Schema) -> Batch | None:
 
 
 def _taken(lines: Lines, types: pa.Schema, wanted: pa.Schema) -> Batch | None:
-    """Parse lines into the wanted types; None where one does not fit: quarantine shows it as the file spells it."""
+    """Parse lines into the wanted types; None where one does not fit: quarantine shows it as the file spells it.
+
+    As in any reading of JSON, the columns are those that some line has.
+    """
     found = _parsed(lines, types)
-    if found is None:
+    absent = lines.absent(found.rows) if found else None
+    if found is None or absent is None:
         return None
-    arrays = []
+    arrays = {}
     for of, values in zip(wanted, found.rows.columns, strict=True):
+        if of.name in absent:
+            continue
         if of.type != values.type:
             values, bad = cast_column(values, values.type, Field(of.name, scalar_type(of.type, of.name)))
             if bad is not None:
                 return None
-        arrays.append(values)
-    return replace(found, rows=pa.RecordBatch.from_arrays(arrays, names=wanted.names))
+        arrays[of.name] = values
+    return replace(found, rows=_rows(arrays, found.rows.num_rows))
 
 
 def _seen(lines: Lines, guesses: Guesses) -> Batch | None:
@@ -248,9 +254,10 @@ def _no_objects(window: Window, number: int, reason: str) -> TerminalError:
 def _batch(chunk: list[Record]) -> Batch:
     good = [found for found in chunk if found.value is not None]
     columns = {name: pa.ExtensionArray.from_storage(pa.json_(), v) for name, v in _columns(chunk).items()}
-    rows = pa.RecordBatch.from_pydict(columns) if columns else _rows_without_columns(len(good))
+    rows = _rows(columns, len(good))
     rejects = tuple(_reject(found) for found in chunk if found.value is None)
-    return Batch(rows, pa.array([found.number for found in good], pa.int64()), rejects)
+    keys = [found.value.keys() for found in good if found.value is not None]
+    return Batch(rows, pa.array([found.number for found in good], pa.int64()), rejects, keys=keys)
 
 
 def _reject(found: Record) -> Reject:
@@ -263,5 +270,7 @@ def _columns(chunk: list[Record]) -> dict[str, pa.Array]:
     return {name: pa.array([value.get(name) for value in good], pa.string()) for name in names}
 
 
-def _rows_without_columns(length: int) -> pa.RecordBatch:
+def _rows(columns: dict[str, pa.Array], length: int) -> pa.RecordBatch:
+    if columns:
+        return pa.RecordBatch.from_pydict(columns)
     return pa.RecordBatch.from_struct_array(pa.array([{}] * length, pa.struct([])))

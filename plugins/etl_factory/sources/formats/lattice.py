@@ -130,7 +130,7 @@ def is_spelt(type_: pa.DataType) -> bool:
 def shows_a_type(values: pa.Array) -> bool:
     """Whether any value says something of its column's type."""
     if not is_spelt(values.type):
-        return values.null_count < len(values)
+        return bool(values.null_count < len(values))
     guess = ColumnGuess()
     guess.candidates = ()
     guess.see_values(values)

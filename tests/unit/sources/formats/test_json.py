@@ -348,8 +348,8 @@ def test_elements_longer_than_the_window(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_numbers_cut_by_the_window_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_json_text, "STRETCH", 1)
     assert counted(array(), b"[12345,67]")[1] == [
-        (1, None, "a number where an object was expected"),
-        (2, None, "a number where an object was expected"),
+        (1, 1, "a number where an object was expected"),
+        (2, 1, "a number where an object was expected"),
     ]
 
 

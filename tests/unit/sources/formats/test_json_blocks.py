@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -44,11 +43,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_format, "ONE_BY_ONE", 40)
 
 
-def filled(row: str) -> str:
-    """Leave out the keys that are null, which a bad row shows where any other row of its batch has them."""
-    return json.dumps({name: value for name, value in json.loads(row).items() if value is not None})
-
-
 def loaded(data: bytes, held: tuple[Field, ...] | None, *, one_by_one: bool) -> Any:
     """Return the guess, the clean rows and the bad ones; numbers that are staged as text by their value."""
     schema = Json.infer(READER, io.BytesIO(data)) if one_by_one else READER.infer(io.BytesIO(data))
@@ -64,8 +58,7 @@ def loaded(data: bytes, held: tuple[Field, ...] | None, *, one_by_one: bool) -> 
             {name: Decimal(v) if v and name in big else v for name, v in row.items()}
             for row in done.rows.to_pylist()
         ]
-        bad += [(of.record, of.column, of.reason, of.value, of.row) for of in batch.rejects]
-        bad += [(of.record, of.column, of.reason, of.value, filled(of.row)) for of in done.rejects]
+        bad += [(of.record, of.column, of.reason, of.value, of.row) for of in (*batch.rejects, *done.rejects)]
     return schema, rows, sorted(bad)
 
 
