@@ -123,12 +123,13 @@ class Bucket(S3Source):
     def objects(self, path: str) -> Iterator[SourceObject]:
         yield from (listed for _, (listed, _) in sorted(self.held.items()))
 
-    def copy(self, source: SourceObject, uri: str, landing: Any) -> None:
+    def copy(self, source: SourceObject, uri: str, landing: Any) -> Part:
         """Copy a file at the version that was listed."""
         listed, data = self.held.get(source.uri, (None, b""))
         if listed is None or listed.version != source.version:
             raise StaleError(f"{source.uri} has changed or gone since it was listed")
-        landing.put(uri, data)
+        part: Part = landing.put(uri, data)
+        return part
 
 
 class ModelWarehouse(Warehouse):
