@@ -173,7 +173,11 @@ def test_every_format_is_registered() -> None:
         for spec in specs
     }
 
-    assert {reader.__module__.rpartition(".")[2] for reader in readers} == modules - {"base", "lattice", "parsed"}
+    assert {reader.__module__.rpartition(".")[2] for reader in readers} == modules - {
+        "base",
+        "lattice",
+        "parsed",
+    }
     assert len(readers) == len(specs)
 
 
