@@ -165,6 +165,7 @@ def test_a_source_type_says_what_it_is() -> None:
 
 
 def test_every_format_is_registered() -> None:
+    """`parsed` is no format of YAML: it is what extract makes of a file whose columns are partly hidden."""
     modules = {f.stem for f in (PACKAGE / "sources/formats").glob("*.py") if not f.stem.startswith("_")}
     specs = get_args(get_args(FormatSpec)[0])
     readers = {
@@ -172,7 +173,11 @@ def test_every_format_is_registered() -> None:
         for spec in specs
     }
 
-    assert {reader.__module__.rpartition(".")[2] for reader in readers} == modules - {"base", "lattice"}
+    assert {reader.__module__.rpartition(".")[2] for reader in readers} == modules - {
+        "base",
+        "lattice",
+        "parsed",
+    }
     assert len(readers) == len(specs)
 
 

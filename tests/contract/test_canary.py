@@ -23,6 +23,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from google.api_core.exceptions import NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 from table_systems import MySQL, Postgres, System
@@ -94,7 +95,10 @@ class Search:
                 self.places[f"{step}: {table}"] = json.dumps(rows, default=str, ensure_ascii=False)
 
     def tables(self, dataset: str) -> list[str]:
-        listed = self.warehouse.list_tables(f"{PROJECT}.{dataset}")
+        try:
+            listed = list(self.warehouse.list_tables(f"{PROJECT}.{dataset}"))
+        except NotFound:  # load makes it
+            return []
         return [f"{dataset}.{item.table_id}" for item in listed if item.table_id != "source"]
 
     def holding(self, marker: str) -> list[str]:

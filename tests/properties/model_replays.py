@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,12 +124,17 @@ class Bucket(S3Source):
     def objects(self, path: str) -> Iterator[SourceObject]:
         yield from (listed for _, (listed, _) in sorted(self.held.items()))
 
-    def copy(self, source: SourceObject, uri: str, landing: Any) -> None:
+    def copy(self, source: SourceObject, uri: str, landing: Any) -> Part:
         """Copy a file at the version that was listed."""
-        listed, data = self.held.get(source.uri, (None, b""))
-        if listed is None or listed.version != source.version:
-            raise StaleError(f"{source.uri} has changed or gone since it was listed")
-        landing.put(uri, data)
+        part: Part = landing.put(uri, self.open(source).read())
+        return part
+
+    def open(self, source_object: SourceObject) -> io.BytesIO:
+        """Open a file at the version that was listed."""
+        listed, data = self.held.get(source_object.uri, (None, b""))
+        if listed is None or listed.version != source_object.version:
+            raise StaleError(f"{source_object.uri} has changed or gone since it was listed")
+        return io.BytesIO(data)
 
 
 class ModelWarehouse(Warehouse):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from duck import Client
@@ -10,7 +12,11 @@ from model_replays import Shelf, counted
 
 from etl_factory.errors import EtlFactoryError, NothingToLoad, TerminalError
 from etl_factory.operators import google
+from etl_factory.sources.formats import format_of
+from etl_factory.sources.formats.parsed import Parsed
+from etl_factory.sources.specs import CsvFormat
 
+SECRET = "5ecret-canary"
 CSV = ("load: transactional", "format: csv", "max_bad_rows: 60%", "columns: {types: {v: INT64}}")
 MENDED = (*CSV[:1], 'format: {type: csv, null_values: ["", "n/a"]}', *CSV[2:])
 LINES = ("load: transactional", "format: jsonl", "max_bad_rows: 60%", "primary_key: [id]")
@@ -89,3 +95,26 @@ def test_records_with_a_key(shelf: Shelf) -> None:
 
     assert shelf.replay() == {"loaded": 1}
     assert shelf.rows() == [(1, None), (2, 6), (3, 7), (4, None)]
+
+
+def test_what_is_masked_stays_masked_when_it_is_read_again(shelf: Shelf) -> None:
+    masked = "columns: {types: {v: INT64}, exclude: [note], mask: {mail: redact}}"
+    shelf.bucket.put("a.csv", f"id,v,mail,note\n1,10,{SECRET},{SECRET}\n2,n/a,{SECRET},{SECRET}\n")
+    shelf.files(*CSV[:3], masked)
+    assert shelf.run() == {"inserted": 1, "quarantined": 1}
+    shelf.landing.objects.clear()
+    shelf.files(*MENDED[:3], masked)
+
+    assert shelf.replay() == {"loaded": 1}
+    assert shelf.rows("id, v, mail") == [(1, 10, "REDACTED"), (2, None, "REDACTED")]
+    copies = [parsed_rows(data) for uri, data in shelf.landing.objects.items() if "/parsed/" in uri]
+    assert [[row["mail"] for row in rows] for rows in copies] == [["REDACTED", "REDACTED"]]
+    assert not any("/raw/" in uri or SECRET.encode() in data for uri, data in shelf.landing.objects.items())
+
+
+def parsed_rows(data: bytes) -> list[dict[str, Any]]:
+    """Return the rows of what a copy with columns to hide has written; its bytes are compressed."""
+    found = Parsed(format_of(CsvFormat(type="csv"))).read(io.BytesIO(data))
+    rows = [row for batch in found for row in batch.rows.to_pylist()]
+    assert SECRET not in str(rows)
+    return rows

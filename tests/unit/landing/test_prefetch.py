@@ -22,12 +22,18 @@ class Watched(FakeLanding):
     def __init__(self) -> None:
         super().__init__()
         self.opened: list[str] = []
-        self.lock = threading.Lock()
+        self.changed = threading.Condition()
 
     def open(self, part: Part) -> IO[bytes]:
-        with self.lock:
+        with self.changed:
             self.opened.append(part.uri)
+            self.changed.notify_all()
         return super().open(part)
+
+    def await_opened(self, count: int) -> None:
+        """Wait until so many were opened: what is closed before leaves out those whose turn has not come."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.opened) >= count, timeout=30), self.opened
 
 
 @pytest.fixture
@@ -67,8 +73,10 @@ def test_what_is_held_is_bounded(landing: Watched, ahead_of: Any, monkeypatch: p
     ahead = ahead_of(parts)
 
     ahead.open(parts[0])
-    ahead.close()
+    landing.await_opened(5)
 
+    assert len(ahead._held) == 4
+    ahead.close()
     assert sorted(landing.opened) == [part.uri for part in parts[:5]]
 
 
@@ -80,6 +88,7 @@ def test_a_large_object_is_streamed_in_its_turn(
     ahead = ahead_of(parts)
 
     ahead.open(parts[0])
+    landing.await_opened(2)
     ahead.close()
     assert sorted(landing.opened) == [parts[0].uri, parts[2].uri]
     assert ahead.open(parts[1]).read() == landing.objects[parts[1].uri]

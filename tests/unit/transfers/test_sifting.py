@@ -197,9 +197,9 @@ def test_a_part_that_is_cut_off_is_noticed(
 ) -> None:
     real = sifting.write_parsed
 
-    def cut(stream: Any, declared: pa.Schema, batches: Any) -> None:
+    def cut(stream: Any, declared: pa.Schema, batches: Any, reader: Any) -> None:
         whole = io.BytesIO()
-        real(whole, declared, batches)
+        real(whole, declared, batches, reader)
         stream.write(whole.getvalue()[:-200])
 
     monkeypatch.setattr(sifting, "write_parsed", cut)

@@ -10,6 +10,7 @@ import simplejson
 
 from etl_factory.schema.documents import spell_json
 from etl_factory.schema.records import DEEPEST
+from etl_factory.schema.types import is_json
 from etl_factory.sources.formats.lattice import FITS, ColumnGuess
 
 # Their numbers are compared and spelt digit by digit.
@@ -28,6 +29,10 @@ class Shape:
         self.parts: dict[str, Shape] = {}
         self.item: Shape | None = None
         self.has_objects = self.is_odd = False
+
+    def see_values(self, values: pa.Array) -> None:
+        """Take in more values, JSON or text."""
+        (self.see_json(values.storage) if is_json(values.type) else self.scalars.see(values))
 
     def see_json(self, values: pa.Array) -> None:
         """Take in more values, as JSON text."""

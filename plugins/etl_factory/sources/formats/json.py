@@ -50,17 +50,19 @@ class Json(Format):
         return _guessed(guesses)
 
     def guess(self, batches: Iterable[Batch]) -> pa.Schema:
-        """Guess as `infer` does, from records that were read before."""
+        """Guess as `infer` does, from records that were read before; a column that is masked by now is text."""
         guesses: Guesses = {}
         for batch in batches:
-            columns = zip(batch.rows.schema.names, batch.rows.columns, strict=True)
-            self._see({name: values.storage for name, values in columns}, guesses)
+            for name, values in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
+                guesses.setdefault(name, self._no_guess()).see_values(values)
         return _guessed(guesses)
 
     def _see(self, columns: Mapping[str, pa.Array], guesses: Guesses) -> None:
-        guess = Shape if self.spec.nested == "record" else ColumnGuess
         for name, values in columns.items():
-            guesses.setdefault(name, guess()).see_json(values)
+            guesses.setdefault(name, self._no_guess()).see_json(values)
+
+    def _no_guess(self) -> ColumnGuess | Shape:
+        return Shape() if self.spec.nested == "record" else ColumnGuess()
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records; keys that a record lacks are NULL."""
