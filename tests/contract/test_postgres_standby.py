@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -52,39 +53,38 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Start a standby of the stack's server."""
+def pair(stack: dict[str, str]) -> Iterator[Pair]:
+    """Start a standby of the stack's server, in a home beside it."""
     url = urlsplit(stack["POSTGRES_URL"])
     login = {"login": unquote(url.username or ""), "password": unquote(url.password or "")}
     primary = Connection("acme__shop", "postgres", "127.0.0.1", url.port, database=url.path[1:], **login)
-    home = Home(tmp_path_factory.mktemp("standby"))
-    data, user, port = home.data("standby"), postgres._server_user(), home.port("standby")
-    for folder in (data, *data.parents):
-        folder.mkdir(parents=True, exist_ok=True)
+    home = Home(Path(stack["AIRFLOW_HOME"]).parent / "standby")
+    made = Pair(primary, replace(primary, port=home.port("standby")))
+    made.ask("DROP TABLE IF EXISTS standby_rows", of=primary)
+    made.ask("CREATE TABLE standby_rows (id int, seen timestamptz)", of=primary)
+    home.start(_server(home, made))
+    yield made
+    home.stop("standby")
+    shutil.rmtree(home.path)
+
+
+def _server(home: Home, pair: Pair) -> Process:
+    """Copy the primary, and describe the server that follows it."""
+    data, user = home.data("standby"), postgres._server_user()
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir()
     if user:
         shutil.chown(data, user)
-        for folder in (home.path, *home.path.parents[:2]):
-            folder.chmod(0o711)
-    copied = [postgres._binary("pg_basebackup"), "-D", str(data), "-R", "-c", "fast", "-h", primary.host]
-    copied += ["-p", str(primary.port), "-U", primary.login]
-    subprocess.run(copied, check=True, user=user, cwd="/", env={**os.environ, "PGPASSWORD": primary.password})
-    standby = replace(primary, port=port)
-    made = Pair(primary, standby)
-    server = [
-        postgres._binary("postgres"),
-        "-D",
-        str(data),
-        "-p",
-        str(port),
-        "-c",
-        f"unix_socket_directories={data}",
-    ]
-    server += ["-c", "max_connections=200", "-c", "listen_addresses=127.0.0.1"]
-    home.start(Process("standby", server, lambda: made.ask("SELECT 1", of=standby), user=user))
-    made.ask("CREATE TABLE standby_rows (id int, seen timestamptz)", of=primary)
-    yield made
-    made.ask("DROP TABLE standby_rows", of=primary)
-    home.stop("standby")
+    at = ["-h", pair.primary.host, "-p", str(pair.primary.port), "-U", pair.primary.login]
+    subprocess.run(
+        [postgres._binary("pg_basebackup"), "-D", str(data), "-R", "-c", "fast", *at],
+        check=True, user=user, cwd="/", env={**os.environ, "PGPASSWORD": pair.primary.password},
+    )  # fmt: skip
+    options = {"port": pair.standby.port, "unix_socket_directories": data, "listen_addresses": "127.0.0.1"}
+    options |= {"max_connections": 200}  # as the primary's, at least
+    command = [postgres._binary("postgres"), "-D", str(data)]
+    command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    return Process("standby", command, lambda: pair.ask("SELECT 1", of=pair.standby), user=user)
 
 
 def test_a_row_that_is_replayed_late_lies_in_the_next_window(pair: Pair) -> None:
