@@ -71,13 +71,19 @@ def _servers(kept: str | None) -> Iterator[dict[str, str]]:
         yield env
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let all tests of a file, and all that need Airflow, follow one another in one process; the latter come first."""
-    for item in items:
-        in_airflow = item.get_closest_marker("airflow")
-        item.add_marker(pytest.mark.xdist_group("airflow" if in_airflow else str(item.path)))
+    """Begin with what needs Airflow, which takes longest."""
     items.sort(key=lambda item: not item.get_closest_marker("airflow"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, let all tests that need Airflow follow one another in one process too."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from scheduling import ByFileAndAirflow
+
+    return ByFileAndAirflow(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

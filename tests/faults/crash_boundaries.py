@@ -170,6 +170,7 @@ def _wrap_landing(at: Boundaries) -> None:
 
     _around(Landing, "write_text", at, lambda uri, text: "plan" if "/plan-" in uri else "manifest")
     _around(Landing, "delete", at, lambda *_: "cleanup")
+    _around(Landing, "put", at, lambda *_: "object")
     create = Landing.create
 
     @contextmanager

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 from crash_boundaries import Moment
 from crash_cases import CASES, Case
 from crash_trials import SIDES, Trial
+
+if TYPE_CHECKING:
+    from crash_play import Outcome
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -112,3 +117,11 @@ def through_airflow() -> list[Trial]:
         Trial(f"a{n}", BY_NAME[name], (moment,), action, recovery=recovery, through_airflow=True)
         for n, (name, moment, action, recovery) in enumerate(struck)
     ]
+
+
+def check(played: Future[Outcome]) -> None:
+    """Wait for a trial; every moment of it must have struck, and nothing be wrong."""
+    outcome = played.result()
+
+    assert outcome.problems == []
+    assert outcome.struck

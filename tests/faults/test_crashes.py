@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import crash_subset
@@ -13,10 +12,10 @@ from crash_trials import Trial, boundaries, draw
 if TYPE_CHECKING:
     from conftest import Played
 
-CHILDREN, BROKEN, DAG_RUNS = crash_subset.children(), crash_subset.broken(), crash_subset.through_airflow()
+CHILDREN, BROKEN = crash_subset.children(), crash_subset.broken()
 
 
-def test_the_subset_strikes_every_boundary_and_few_dag_runs() -> None:
+def test_the_subset_strikes_every_boundary() -> None:
     def names(moments: object) -> set[tuple[str, str, str]]:
         return {(moment.step, moment.kind, moment.side) for moment in moments}
 
@@ -24,7 +23,6 @@ def test_the_subset_strikes_every_boundary_and_few_dag_runs() -> None:
         m for case in CASES for first in (True, False) for m in boundaries(case, is_first=first, grows=True)
     )
     assert names(m for trial in CHILDREN for m in trial.moments) == possible == names(crash_subset.BOUNDARIES)
-    assert len(DAG_RUNS) <= 8
 
 
 def test_every_source_type_with_every_strategy_is_drawn() -> None:
@@ -39,25 +37,10 @@ def test_every_source_type_with_every_strategy_is_drawn() -> None:
 @pytest.mark.stack
 @pytest.mark.parametrize("trial", CHILDREN, ids=str)
 def test_nothing_is_lost_or_doubled(trial: Trial, in_children: Played) -> None:
-    check(in_children[trial.id])
+    crash_subset.check(in_children[trial.id])
 
 
 @pytest.mark.stack
 @pytest.mark.parametrize(("trial", "told"), BROKEN, ids=str)
 def test_a_verdict_finds_a_broken_product(trial: Trial, told: str, in_children: Played) -> None:
     assert told in "; ".join(in_children[trial.id].result().problems)
-
-
-@pytest.mark.stack
-@pytest.mark.airflow
-@pytest.mark.parametrize("trial", DAG_RUNS, ids=str)
-def test_nothing_is_lost_or_doubled_in_dag_runs(trial: Trial, in_dag_runs: Played) -> None:
-    check(in_dag_runs[trial.id])
-
-
-def check(played: Future) -> None:
-    """Wait for a trial; every moment of it must have struck, and nothing be wrong."""
-    outcome = played.result()
-
-    assert outcome.problems == []
-    assert outcome.struck
