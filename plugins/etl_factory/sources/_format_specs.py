@@ -80,6 +80,17 @@ class CsvFormat(Compressed):
         return self
 
     @model_validator(mode="after")
+    def _seen_null_values(self) -> CsvFormat:
+        for value in self.null_values:
+            if self.escape and self.escape in value:
+                raise ValueError(
+                    f"null_values has {value!r}, which would be read as {value.replace(self.escape, '')!r}, since"
+                    f" escape is {self.escape!r}: leave escape out where the files double their quotes, or write"
+                    " NULL at the source as an empty field"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _marks_of_numbers(self) -> CsvFormat:
         if self.thousands == self.decimal or self.thousands in (*"0123456789+-eE\n\r",):
             raise ValueError(

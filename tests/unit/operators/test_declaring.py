@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -132,6 +133,20 @@ def test_a_change_has_the_files_read_again(
     assert [(op["op"], op.get("name") or op["field"]["name"]) for op in found.manifest.ddl] == ddl
     assert {Path(part.uri).parent.name for part in found.manifest.parts} == {"again"}
     assert (found.manifest.rows_read, found.manifest.rows_staged) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "number", ["5150691733384155781985955468598", "78955483748735378590043761269314.628"]
+)
+def test_a_number_beyond_numeric_in_a_later_json_file_is_not_another_number(
+    write: Write, number: str
+) -> None:
+    resource = files(write, format="jsonl")
+    first = load(resource, {"a": b'{"n": 1.5}\n'}, None)
+    line = f'{{"n": {number}}}\n'.encode()
+    found = load(resource, {"b": line}, grown(None, first.manifest), first.manifest.recorded)
+    assert [op["op"] for op in found.manifest.ddl] == ["widen"]
+    assert [Decimal(row["n"]) for row in found.rows] == [Decimal(number)]
 
 
 @pytest.mark.parametrize("content", [b"id,amount,note\n2,x,y\n3,4.5,z\n", b"id,amount,note\nx,3,y\n"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable
 
 from etl_factory.errors import TerminalError
@@ -21,6 +22,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _WIDE = ("utf-16", "utf-32")
+_LETTERS = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
 def utf8(source: Peekable, encoding: str, found: Callable[[str], None]) -> Peekable:
@@ -92,6 +94,8 @@ def _guessed(head: bytes) -> str:
         codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < LOOK_BYTES)
     except UnicodeDecodeError:
         found = readings(head)
+        if found and _is_mostly_utf8(head):
+            found = ["utf-8 with broken letters", *found]
     else:
         return "utf-8"
     if len(found) != 1:
@@ -103,6 +107,12 @@ def _guessed(head: bytes) -> str:
             " such as windows-1250"
         )
     return found[0]
+
+
+def _is_mostly_utf8(text: bytes) -> bool:
+    """Whether most bytes beyond ASCII are UTF-8, so that another reading of them would be a chance."""
+    whole = sum(len(letter) for letter in _LETTERS.findall(text))
+    return whole * 2 > sum(map(len, re.findall(rb"[\x80-\xff]+", text)))
 
 
 class _Transcoded:

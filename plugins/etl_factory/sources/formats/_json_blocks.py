@@ -2,7 +2,8 @@
 
 Arrow takes a line at its word where every value is of the type that is asked for: it refuses a key that stands twice
 or is not asked for, a number that does not fit, broken escapes. What it would take too lightly is looked at here:
-two objects on a line, letters that are no UTF-8, digits beyond a decimal's, numbers in quotes.
+two objects on a line, letters that are no UTF-8, digits beyond a decimal's, numbers in quotes. Its decimals wrap around
+on long numbers and lose those with small exponents, without a word.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as t
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
@@ -47,7 +49,7 @@ class Lines:
 
     def parsed(self, types: pa.Schema) -> pa.RecordBatch | None:
         """Return one row of each line, None unless every line is an object of just these types."""
-        if not _are_objects(self.text, self.count):
+        if not _are_objects(self.text, self.count) or any(map(self._may_wrap, types)):
             return None
         try:
             table = read_json(
@@ -83,6 +85,21 @@ class Lines:
         if not name[:1].isalnum() and name[:1] != "_":
             return False
         return re.search(rb"(?<!\\)" + re.escape(_quoted(name)) + rb"[ \t\r]*:", self.text) is not None
+
+    def _may_wrap(self, of: pa.Field) -> bool:
+        """Whether a key of a decimal may have a number with an exponent, or with more whole digits than it holds."""
+        if not t.is_decimal(of.type):
+            return False
+        # A key may be spelt with escapes.
+        key = re.escape(_quoted(of.name).decode()) + r'|\\.[^"]*"'
+        number = rf"[-+]?(?:[0-9]{{{of.type.precision - of.type.scale + 1}}}|[0-9.]+[eE])"
+        text = pa.Array.from_buffers(
+            pa.large_binary(),
+            1,
+            [None, pa.array([0, len(self.text)], pa.int64()).buffers()[1], pa.py_buffer(self.text)],
+        )
+        found = pc.match_substring_regex(text, rf'(?:{key})[ \t\r]*:[ \t\r]*"?{number}')
+        return bool(found[0].as_py())
 
     def may_quote(self, name: str) -> bool:
         """Whether a value of a key may be in quotes, of which Arrow makes a decimal all the same."""

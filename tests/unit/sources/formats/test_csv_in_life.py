@@ -122,6 +122,12 @@ def test_an_encoding_that_cannot_be_told_is_an_error(text: bytes) -> None:
         rows_of(text, encoding="auto")
 
 
+def test_utf8_with_a_broken_letter_is_not_read_in_another_encoding() -> None:
+    whole = "a,b\n1,Nicolò\n2,però\n".encode()
+    with pytest.raises(TerminalError, match="may be utf-8 with broken letters or cp1252"):
+        rows_of(whole + b"3,Besan\xc3\n", encoding="auto")
+
+
 def test_what_is_no_utf8_after_a_long_prefix_is_bad_and_not_guessed_at() -> None:
     data = b"a,b\n" + b"1,x\n" * 300_000 + b"2,\xb3\n"
     csv = reader(encoding="auto")
@@ -323,6 +329,7 @@ def test_config_wins_over_a_format_of_dates_and_a_wrong_name_is_an_error() -> No
         ({"decimal": ",", "thousands": ","}, "thousands must be"),
         ({"thousands": "0"}, "thousands must be"),
         ({"delimiter": ";;"}, "not one character, nor auto"),
+        ({"escape": "\\", "null_values": ("", "\\N")}, "would be read as 'N'"),
         ({"comment": '"'}, "comment must begin"),
     ],
 )

@@ -106,6 +106,26 @@ def test_a_line_of_anything_else_is_not(line: str) -> None:
         assert Lines(1, text).parsed(TYPES) is None
 
 
+WRAPPED = [
+    "5150691733384155781985955468598", "78955483748735378590043761269314.628", "9343.174773488696796073e30",
+    "-9070.60430500e-70", "37870.43e-100",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ['"n"', '"\\u006e"'])
+@pytest.mark.parametrize("number", [*WRAPPED, '"752876710019839689069324875985"'])
+def test_a_number_that_wraps_around_in_a_decimal_is_not_taken_for_another(number: str, key: str) -> None:
+    text = f'{{"n":1}}\n{{{key} :\t{number}}}\n'.encode()
+    assert Lines(1, text).parsed(pa.schema([("n", pa.decimal128(38, 9))])) is None
+
+
+def test_a_big_number_that_wraps_around_is_not_taken_for_another() -> None:
+    wide = pa.schema([('ż"n', pa.decimal256(76, 38))])
+    for whole in range(39, 120):
+        assert Lines(1, b'{"\xc5\xbc\\"n": %s}' % (b"7" * whole)).parsed(wide) is None
+    assert Lines(1, b'{"\xc5\xbc\\"n": %s}' % (b"7" * 38)).parsed(wide) is not None
+
+
 @pytest.mark.parametrize(
     "text", ['{"n":"2.5"}', '{"n" :\t"2.5"}', '{"\\u006e":"2.5"}', '{"s":"n\\":","n":"5"}']
 )
