@@ -64,7 +64,7 @@ class Resource:
 
     @property
     def cursor_digest(self) -> str:
-        """Fingerprint of the column that a watermark is of, of the table that holds what lies before it, and how hidden."""
+        """Fingerprint of a watermark's column, of the table that holds what lies before it, and of its masks."""
         mask = self.spec.model_dump(mode="json")["columns"]["mask"]
         hidden = {"mask": mask} if mask else {}  # as before there were masks, where there is none
         return self._digest_of("table", "cursor", "cursor_timezone", published=self.table, **hidden)

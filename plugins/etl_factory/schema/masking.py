@@ -74,7 +74,7 @@ def masked_field(declared: pa.Field, masking: Masking) -> pa.Field:
 
 def mark_of(declared: pa.Field) -> str:
     """Return how a column was hidden, as its declared field says; empty for one that was not."""
-    return (declared.metadata or {}).get(_MARK, b"").decode()
+    return str((declared.metadata or {}).get(_MARK, b"").decode())
 
 
 def mask_column(array: pa.Array, declared: pa.DataType | None, masking: Masking) -> Parsed:
