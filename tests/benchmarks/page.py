@@ -83,7 +83,7 @@ def _head(results: Results) -> list[str]:
         f" {scale['sources']:,} sources. `make bench` measures again and writes this page; all samples are in"
         " `tests/benchmarks/results.json`."
     )
-    paragraphs = [text, *(f"**{warning}**" for warning in _warnings(results))]
+    paragraphs = [*(f"**{warning}**" for warning in _warnings(results)), text]
     wrapped = (textwrap.wrap(each, 118, break_on_hyphens=False) for each in paragraphs)
     return ["# Benchmarks", *(line for lines in wrapped for line in ("", *lines))]
 
@@ -91,8 +91,8 @@ def _head(results: Results) -> list[str]:
 def _warnings(results: Results) -> Iterator[str]:
     if results.scale["is_quick"]:
         yield (
-            "This was a smoke run on small data, which shows that everything works. Its figures say nothing of speed,"
-            " and no target is judged by them."
+            "There is no real measurement yet: this was a smoke run on small data, which only shows that the harness"
+            " works. Its figures say nothing of speed, and no target is judged by them."
         )
     if results.machine["load_before"] > BUSY * results.machine["cores"]:
         yield (

@@ -152,6 +152,22 @@ def test_single_values_without_a_key_stay(shelf: Shelf) -> None:
     assert len(shelf.aside()) == 1
 
 
+def test_what_config_hides_by_now_is_not_taken_out_of_quarantine(shelf: Shelf) -> None:
+    fill(shelf, (1, BAD), (2, None))
+    shelf.table(*KEYED)
+    shelf.run()
+    before = set(shelf.landing.objects)
+    shelf.table(*KEYED, "columns: {rename: {v: v_hash}, mask: {v: sha256}}")
+    with pytest.raises(TerminalError, match="1: they hold columns that config masks otherwise by now"):
+        shelf.replay()
+
+    shelf.table(*KEYED, "columns: {exclude: [v]}")
+    assert shelf.replay() == {"loaded": 1}
+    assert shelf.rows("id") == [(1,), (2,)]
+    written = [data for uri, data in shelf.landing.objects.items() if uri not in before]
+    assert not any(BAD.encode() in data for data in written)
+
+
 def test_of_two_at_once_one_is_refused(shelf: Shelf) -> None:
     fill(shelf, (1, BAD), (2, None))
     shelf.table(*UNKEYED)

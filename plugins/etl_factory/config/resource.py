@@ -64,15 +64,17 @@ class Resource:
 
     @property
     def cursor_digest(self) -> str:
-        """Fingerprint of the column that a watermark is of, and of the table that holds what lies before it."""
-        return self._digest_of("table", "cursor", "cursor_timezone", published=self.table)
+        """Fingerprint of a watermark's column, of the table that holds what lies before it, and of its masks."""
+        mask = self.spec.model_dump(mode="json")["columns"]["mask"]
+        hidden = {"mask": mask} if mask else {}  # as before there were masks, where there is none
+        return self._digest_of("table", "cursor", "cursor_timezone", published=self.table, **hidden)
 
     @property
     def format_digest(self) -> str:
         """Fingerprint of how files are read: the schema that was found one way says nothing of another."""
         return digest({"format": self.spec.model_dump(mode="json").get("format")})
 
-    def _digest_of(self, *keys: str, **more: str) -> str:
+    def _digest_of(self, *keys: str, **more: Any) -> str:
         said = self.spec.model_dump(mode="json")
         return digest({key: said.get(key) for key in keys} | {"conn_id": self.conn_id} | more)
 

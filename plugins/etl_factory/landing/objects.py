@@ -129,10 +129,10 @@ class Landing:
         """
         if 0 < part.size <= CHUNK_BYTES and (content := self._whole(part)) is not None:
             return io.BytesIO(content)
-        self._demand_listed(part)
+        crc32c = self._demand_listed(part)
         if not part.size:
             return io.BytesIO()
-        return io.BufferedReader(PinnedBytes(part, self._fetch(part)), min(CHUNK_BYTES, part.size))
+        return io.BufferedReader(PinnedBytes(part, self._fetch(part), crc32c), min(CHUNK_BYTES, part.size))
 
     def _whole(self, part: Part) -> bytes | None:
         """Read a small object whole; None when it is not what the manifest lists, or not there."""
@@ -144,8 +144,8 @@ class Landing:
             return content if b64_md5(content) == part.md5 else None
         return None
 
-    def _demand_listed(self, part: Part) -> None:
-        """Raise StaleError unless the generation is there with the size and checksum that the manifest lists."""
+    def _demand_listed(self, part: Part) -> str:
+        """Return the generation's CRC32C; raises StaleError unless its size and checksum are those of the manifest."""
         from google.api_core.exceptions import NotFound
 
         blob = self.blob(part.uri, part.generation)
@@ -161,6 +161,7 @@ class Landing:
                 f"landing object {part.uri} has {held[0]} bytes with checksum {held[1]}, but its manifest says"
                 f" {part.size} bytes with checksum {part.md5}: clear the run from `extract`"
             )
+        return str(blob.crc32c)
 
     def _fetch(self, part: Part) -> Callable[[int, int], bytes]:
         from google.api_core.exceptions import NotFound

@@ -10,6 +10,7 @@ from etl_factory.landing.manifest import Manifest
 # Why rows stay in quarantine without being looked at.
 LEFT = {
     "withheld": "their exact values are not kept there (too long, withheld, or without a primary key)",
+    "masked": "they hold columns that config masks otherwise by now",
     "values": "single values of rows that are published with NULL in their place, found again by a primary_key alone",
     "unknown": "their load is not in the ledger",
     "gone": "the object, at the version that was read, is gone at the source",

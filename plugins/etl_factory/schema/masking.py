@@ -30,6 +30,7 @@ from etl_factory.schema.types import Field, is_binary, is_json, is_text, scalar_
 REDACTED, HIDDEN, SHOWN = "REDACTED", "*", 4
 MOMENTS = ("DATE", "DATETIME", "TIMESTAMP")
 _DATE, _INSTANT = r"^\d{4}-\d\d-\d\d$", r"(Z|[+-]\d\d(:?\d\d)?)$"
+_MARK = b"etl_mask"
 _FINER_THAN_A_DATE = ("day", "hour")
 
 
@@ -46,11 +47,17 @@ class Masking:
         """Whether the hidden column is text, whatever it was."""
         return self.how != "date_trunc"
 
+    @property
+    def mark(self) -> str:
+        """What the declared field of a hidden column says of how that was done."""
+        return f"{self.how} {self.unit}".rstrip()
+
 
 def masked_field(declared: pa.Field, masking: Masking) -> pa.Field:
     """Declare a hidden column; raises SchemaError where `date_trunc` would hide nothing of its type."""
+    marked = {_MARK: masking.mark}
     if masking.is_text:
-        return pa.field(declared.name, pa.string())
+        return pa.field(declared.name, pa.string(), metadata=marked)
     kind = scalar_type(declared.type, declared.name)
     if kind not in MOMENTS:
         raise SchemaError(
@@ -62,7 +69,12 @@ def masked_field(declared: pa.Field, masking: Masking) -> pa.Field:
             f"columns.mask cuts {declared.name!r} to the {masking.unit}, which leaves a DATE as it is: use week,"
             " month, quarter or year"
         )
-    return pa.field(declared.name, declared.type)
+    return pa.field(declared.name, declared.type, metadata=marked)
+
+
+def mark_of(declared: pa.Field) -> str:
+    """Return how a column was hidden, as its declared field says; empty for one that was not."""
+    return str((declared.metadata or {}).get(_MARK, b"").decode())
 
 
 def mask_column(array: pa.Array, declared: pa.DataType | None, masking: Masking) -> Parsed:

@@ -217,14 +217,14 @@ def plan_table(run: Extraction, snapshot: WindowBasis) -> Plan:
 
 
 def demand_own_watermark(run: Extraction) -> None:
-    """Raise TerminalError when a live run would go on from the watermark of another column, or of another table."""
+    """Raise TerminalError when a live run would go on from the watermark of another column or table, or other masks."""
     head, cursor = run.head, run.resource.cursor_digest
     if run.request.mode != "live" or head.watermark is None or head.watermark_of == cursor:
         return
     raise TerminalError(
-        f"{run.resource.dag_id}.{run.resource.name}: its table, cursor, cursor_timezone or target_table has"
-        f" changed since watermark {head.watermark} was stored, which says nothing of the new one. Nothing was"
-        " published; run once with full_refresh, or put the config back"
+        f"{run.resource.dag_id}.{run.resource.name}: its table, cursor, cursor_timezone, target_table or"
+        f" columns.mask has changed since watermark {head.watermark} was stored, so the rows before it are others, or"
+        " not hidden as these. Nothing was published; run once with full_refresh, or put the config back"
     )
 
 

@@ -47,7 +47,8 @@ def replay_rows(run: Extraction) -> dict[str, Any]:
     loads = found.loads() if found.is_there() else []
     left = found.left(with_values=with_values)
     declared: dict[str, pa.Field] = {}
-    parts = _write_rows(run, found, loads, declared, with_values=with_values)
+    parts, masked = _write_rows(run, found, loads, declared, with_values=with_values)
+    left |= {"masked": masked} if masked else {}
     rows = sum(part.rows or 0 for part in parts)
     if not rows:
         _nothing(run, left)
@@ -72,21 +73,29 @@ def _nothing(run: Extraction, left: dict[str, int]) -> None:
 def _write_rows(
     run: Extraction, found: QuarantineTable, loads: Sequence[OriginLoad], declared: dict[str, pa.Field], *,
     with_values: bool,
-) -> tuple[Part, ...]:  # fmt: skip
-    """Write the rows load by load; `declared` gets each column as the latest load declared it."""
+) -> tuple[tuple[Part, ...], int]:  # fmt: skip
+    """Write the rows load by load, and count those whose masks are not config's, which stay.
+
+    `declared` gets each column as the latest load declared it.
+    """
     import pyarrow as pa
 
-    from etl_factory.schema.raw import unpack
+    from etl_factory.transfers.hiding import let_through
 
+    masked = 0
     with PartWriter(run.landing, run.prefix, part_schema()) as writer:
         for load in loads:
-            rows = found.rows_of(load.load_id, with_values=with_values)
-            for row in rows:
-                declared.update({column.name: column for column in unpack(row["packed"])[1]})
+            rows = []
+            for row in found.rows_of(load.load_id, with_values=with_values):
+                if (passed := let_through(row["packed"], run.resource.spec.columns)) is None:
+                    masked += 1
+                    continue
+                packed, schema = passed
+                declared.update({column.name: column for column in schema})
+                rows.append(row | {"load_id": load.load_id, "packed": packed})
             for first in range(0, len(rows), ROWS_AT_ONCE):
-                batch = [row | {"load_id": load.load_id} for row in rows[first : first + ROWS_AT_ONCE]]
-                writer.write(pa.RecordBatch.from_pylist(batch, part_schema()))
-    return tuple(writer.parts)
+                writer.write(pa.RecordBatch.from_pylist(rows[first : first + ROWS_AT_ONCE], part_schema()))
+    return tuple(writer.parts), masked
 
 
 def part_schema() -> pa.Schema:

@@ -17,7 +17,6 @@ from etl_factory.landing.objects import Landing
 from etl_factory.schema.masking import Masking, mask_column, masked_field
 from etl_factory.schema.naming import column_name
 from etl_factory.schema.rows import Batch, Reject, first_records
-from etl_factory.schema.sanitize import demand
 from etl_factory.sources.base import FileSource, SourceObject
 from etl_factory.sources.formats import format_of
 from etl_factory.sources.formats.base import Format
@@ -107,22 +106,31 @@ class Sieve:
 
     def check(self, names: list[str]) -> None:
         """Raise SchemaError where a column to hide is not there, but another is that may be it."""
-        if self.names_columns:
-            demand(self.maskings, names, "columns.mask")
         hidden = (*self.columns.exclude, *self.maskings)
-        kept = {column_name(name): name for name in names if self._passes(name) and name not in hidden}
+        bare = (name for name in names if self._passes(name) and name not in (*hidden, *self.columns.rename))
+        like = {column_name(name): name for name in bare}
         for name in hidden:
-            like = kept.get(column_name(name))
-            if like and name not in names:
-                key = "mask" if name in self.maskings else "exclude"
+            key = "mask" if name in self.maskings else "exclude"
+            if name not in names and (other := like.get(column_name(name))):
                 raise SchemaError(
-                    f"columns.{key} names {name!r}, which the data does not have: did you mean {like!r}?"
+                    f"columns.{key} names {name!r}, which the data does not have: did you mean {other!r}?"
                 )
-            if like and name in self.maskings and like not in self.columns.rename:
-                raise SchemaError(
-                    f"columns.mask hides {name!r}, but the data also has {like!r}, which nothing hides: mask or exclude"
-                    " it too, or give it another name under columns.rename"
-                )
+            self._demand(name, key, names, like.get(column_name(name)))
+
+    def _demand(self, name: str, key: str, names: list[str], other: str | None) -> None:
+        """Raise SchemaError where values to hide may be under another name; what a file without a header has for
+        names may be such values, so that the error tells none."""
+        if name not in names and key == "mask" and self.names_columns:
+            raise SchemaError(
+                f"columns.mask names {name!r}, which the data does not have: nothing was kept of them, since its values"
+                " may be there under another name, or the file may have no header. Correct the name, or look at the"
+                " file"
+            )
+        if other and (key == "mask" or not self.names_columns):
+            raise SchemaError(
+                f"columns.{key} hides {name!r}, but the data also has {other!r}, which nothing hides: mask or exclude"
+                " it too, or give it another name under columns.rename"
+            )
 
     def _passes(self, name: str) -> bool:
         return (not self.columns.include or name in self.columns.include) and name not in self.columns.exclude

@@ -60,8 +60,10 @@ def test_identity_and_cost_limit_reach_the_destination(write: Write) -> None:
 INCREMENTAL = SOURCE.replace("load: catalog", "load: transactional\n    cursor: updated_at")
 
 
-@pytest.mark.parametrize("line", ["target_table: others", "cursor_timezone: Europe/Warsaw"])
-def test_a_watermark_is_of_one_clock_and_one_published_table(write: Write, line: str) -> None:
+@pytest.mark.parametrize(
+    "line", ["target_table: others", "cursor_timezone: Europe/Warsaw", "columns: {mask: {email: sha256}}"]
+)
+def test_a_watermark_is_of_one_clock_one_published_table_and_its_masks(write: Write, line: str) -> None:
     before, after = (made(write, "shop_db", text) for text in (INCREMENTAL, f"{INCREMENTAL}    {line}\n"))
 
     assert before.cursor_digest != after.cursor_digest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -14,12 +15,13 @@ from etl_factory.landing.reading import PinnedBytes
 
 CONTENT = bytes(range(256)) * 4
 MD5 = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
+CRC32C = "LN9ujw=="
 PART = Part("gs://acme-landing/a", 1, len(CONTENT), MD5)
 
 
-def opened(content: bytes = CONTENT, *, at_most: int = 10_000) -> io.BufferedReader:
+def opened(content: bytes = CONTENT, *, at_most: int = 10_000, part: Part = PART) -> io.BufferedReader:
     """Return a reader of what a server holds that gives no more than so many bytes at once."""
-    fetch = PinnedBytes(PART, lambda start, size: content[start : start + min(size, at_most)])
+    fetch = PinnedBytes(part, lambda start, size: content[start : start + min(size, at_most)], CRC32C)
     return io.BufferedReader(fetch, 100)
 
 
@@ -64,3 +66,15 @@ def test_parts_of_it_alone_have_no_checksum() -> None:
     with opened(CONTENT[:-1] + b"!") as stream:
         stream.seek(200)
         assert stream.read()[-1:] == b"!"
+
+
+def test_a_composite_object_has_no_md5() -> None:
+    composite = replace(PART, md5="")
+
+    with opened(part=composite) as stream:
+        assert stream.read() == CONTENT
+    with (
+        opened(CONTENT[:-1] + b"!", part=composite) as stream,
+        pytest.raises(TransientError, match=r"but Cloud Storage says .* damaged on its way"),
+    ):
+        stream.read()

@@ -252,7 +252,7 @@ class TestTables:
         warehouse.heads = [head(orders, watermark_of="another")]
 
         with pytest.raises(
-            TerminalError, match="cursor_timezone or target_table has changed since watermark 11"
+            TerminalError, match=r"target_table or columns\.mask has changed since watermark 11"
         ):
             extract_table(context(), orders, Numbers(5))
 

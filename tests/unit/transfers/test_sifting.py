@@ -168,6 +168,9 @@ REFUSED = {
     "another spelling beside it": (
         "jsonl", b'{"email": "x"}\n{"Email": "y"}', "{mask: {email: sha256}}", "also has 'Email', which nothing hides",
     ),
+    "another spelling beside an excluded one": (
+        "jsonl", b'{"email": "x"}\n{"Email": "y"}', "{exclude: [email]}", "also has 'Email', which nothing hides",
+    ),
     "a cut of text": ("parquet", parquet(id=["x"]), "{mask: {id: date_trunc(year)}}", "date_trunc, but it is STRING"),
     "no Parquet": ("parquet", b"id", "{exclude: [x]}", "damaged or not of the declared format"),
 }  # fmt: skip
@@ -190,6 +193,22 @@ def test_a_name_both_excluded_and_kept_in_another_case_is_no_mistake(
     done = load(b"id,Email,email\n1,x,y\n", "csv", "{exclude: [Email]}")
 
     assert landing.rows(done.parts)[0]["email"] == "y"
+
+
+@pytest.mark.parametrize("columns", ["{exclude: [email]", "{mask: {email: sha256}"])
+def test_a_similar_name_that_is_renamed_is_another_column(
+    load: Load, landing: FakeLanding, columns: str
+) -> None:
+    done = load(b'{"Email": "y"}\n', "jsonl", f"{columns}, rename: {{Email: contact}}}}")
+
+    assert landing.rows(done.parts)[0]["contact"] == "y"
+
+
+def test_a_file_without_its_header_shows_none_of_its_first_row(load: Load) -> None:
+    with pytest.raises(SchemaError, match="the file may have no header") as raised:
+        load(b"1,eve@x.example\n2,bob@x.example\n", "csv", "{mask: {email: sha256}}")
+
+    assert "example" not in str(raised.value)
 
 
 def test_a_part_that_is_cut_off_is_noticed(
