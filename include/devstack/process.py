@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,14 +134,13 @@ class Home:
 def _stop_group(pid: int) -> None:
     for name, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
         deadline = time.monotonic() + seconds
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(pid, name)
-            while time.monotonic() < deadline:
-                os.killpg(pid, 0)
-                _reap(pid)
-                time.sleep(0.05)
-        except ProcessLookupError:
-            return
+        while time.monotonic() < deadline:
+            _reap(pid)
+            if not any(_group(member) == pid for member in _processes()):
+                return
+            time.sleep(0.05)
 
 
 def _reap(pid: int) -> None:
@@ -149,6 +149,19 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return
+
+
+def _processes() -> Iterator[int]:
+    return (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+
+
+def _group(pid: int) -> int | None:
+    """Return a process's group; None for one that is gone, or a zombie that waits for its parent."""
+    try:
+        state, _, group, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state == "Z" else int(group)
 
 
 def _started(pid: int) -> str:

@@ -72,7 +72,7 @@ def _server(home: Home, pair: Pair) -> Process:
     """Copy the primary, and describe the server that follows it."""
     data, user = home.data("standby"), postgres._server_user()
     shutil.rmtree(data, ignore_errors=True)
-    data.mkdir()
+    data.mkdir(mode=0o700)
     if user:
         shutil.chown(data, user)
     at = ["-h", pair.primary.host, "-p", str(pair.primary.port), "-U", pair.primary.login]
