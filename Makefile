@@ -39,7 +39,7 @@ check: bootstrap lint types  ## the fast part of the tests: lint, types, unit an
 
 test: bootstrap lint types   ## lint, types, all tests on real servers
 	@$(PYTHON) -m pytest -q -n auto -m "not stack and not airflow"
-	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15 -m "stack or airflow"
+	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 -m "stack or airflow"
 
 faults: bootstrap ## attack it: 200 crash trials and all other fault tests (ARGS="--seed 1 --trials 50")
 	@$(PYTHON) tests/faults/run.py $(ARGS)
