@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -227,3 +229,31 @@ def test_bigquery(destination: Destination) -> None:
     assert tally.changed == []
     assert tally.exact == len(BIGQUERY)
     assert len(held) == len(found.rows) == 2
+
+
+# The same two rows, load after load: what the file says, and what must be published of it. The local server refuses
+# what BigQuery does next, from NUMERIC to BIGNUMERIC.
+GROWTH: list[tuple[bytes, str, list[Any], list[Any]]] = [
+    (b"id,amount,note\n1,9223372036854775807,x\n2,-9,y\n", "INTEGER", [2**63 - 1, -9], ["x", "y"]),
+    (b"id,amount,note\n1,0.5,x\n2,-9,z\n", "NUMERIC", [Decimal("0.5"), -9], ["x", "z"]),
+    (b"id,amount\n1,3\n2,4.25\n", "NUMERIC", [3, Decimal("4.25")], [None, None]),
+]
+
+
+def test_files_widen_their_table_and_every_value_stays_right(destination: Destination) -> None:
+    for content, type_, amounts, notes in GROWTH:
+        path = TestFiles().put(destination, a=content)
+        found = destination.publish("grown", "gcs", f"path: {path}\n    format: csv", "")
+        rows = sorted(found.rows, key=lambda row: row["id"])
+        assert found.types["amount"] == type_
+        assert [row["amount"] for row in rows] == amounts
+        assert [row["note"] for row in rows] == notes
+
+    ledger = f"{PROJECT}.{destination.dataset}_etl._loads__grown__every"
+    kept = destination.client.query_and_wait(
+        f"SELECT schema_changes, declared_schema FROM `{ledger}` WHERE kind = 'load' ORDER BY version"
+    )
+    changes, schemas = zip(*(tuple(row.values()) for row in kept), strict=True)
+    assert ["is widened from INT64 to NUMERIC" in said for said in changes] == [False, True, False]
+    assert ["column note of" in said for said in changes] == [False, False, True]
+    assert [name for name, _ in json.loads(schemas[-1])["columns"]] == ["id", "amount", "note"]
