@@ -202,7 +202,7 @@ def test_who_loses_rows_has_failed(tmp_path: Path) -> None:
 
 
 def test_an_error_names_no_folder_address_or_password() -> None:
-    said = "OSError: /home/me/work/x.parquet of postgresql://etl:secret@127.0.0.1:5432/shop"
+    said = "OSError: /home/me/data/x.parquet of postgresql://etl:secret@127.0.0.1:5432/shop"
 
     assert scrubbed(said) == "OSError: .../x.parquet of postgresql://***@127.0.0.1/shop"
 

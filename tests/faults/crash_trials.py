@@ -118,12 +118,6 @@ def _draw(dice: Random, name: str, case: Case, through_airflow: bool) -> Trial:
     )
 
 
-def _at_boundary(dice: Random, moments: list[Moment]) -> Moment:
-    """Choose among the kinds first, since some have many moments."""
-    step, kind = dice.choice(sorted({(moment.step, moment.kind) for moment in moments}))
-    return dice.choice([moment for moment in moments if (moment.step, moment.kind) == (step, kind)])
-
-
 def _at_random(dice: Random, steps: tuple[str, ...]) -> Moment:
     """Return a random moment of a random step; most of them fall inside it."""
     step = dice.choice(steps)
