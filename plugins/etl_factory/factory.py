@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
-from airflow.sdk import DAG, Asset, Param, TaskGroup
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TaskGroup, chain
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from etl_factory import description
@@ -15,15 +15,19 @@ from etl_factory.config.loading import BrokenFile
 from etl_factory.config.models import Tenant
 from etl_factory.config.resource import Resource, resources
 from etl_factory.operators.config_error import ConfigErrorOperator
-from etl_factory.operators.load import GCSToStagingOperator
 from etl_factory.operators.notify import failure_callbacks
-from etl_factory.operators.publish import PublishOperator
-from etl_factory.operators.sanitize import SanitizeOperator
 from etl_factory.settings import Settings
 from etl_factory.sources import source_class
 from etl_factory.sources.specs import SourceSpec
 from etl_factory.sources.words import MANUAL
 
+# Each step's operator; extract's is the source's own transfer.
+STEPS = {
+    "extract": "",
+    "sanitize": "etl_factory.operators.sanitize:SanitizeOperator",
+    "load": "etl_factory.operators.load:GCSToStagingOperator",
+    "publish": "etl_factory.operators.publish:PublishOperator",
+}
 START = datetime(2024, 1, 1, tzinfo=UTC)
 LONGEST_TAG = 100  # Airflow refuses a longer one, and with it all DAGs of the file
 LONGEST_RETRY_DELAY = timedelta(minutes=30)
@@ -31,10 +35,15 @@ ACCESS = {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create
 BOUND = r"^(\d{4}-\d{2}-\d{2}([T ].+)?|-?\d+)$"
 
 
-def build_dag(tenant: Tenant, source: SourceSpec, settings: Settings | None = None) -> DAG:
-    """Build a source's DAG; the same source gives the same DAG in every process."""
+def build_dag(
+    tenant: Tenant, source: SourceSpec, settings: Settings | None = None, only: str | None = None
+) -> DAG:
+    """Build a source's DAG; the same source gives the same DAG in every process.
+
+    With `only`, the id of the one task that this process is about to run, the others are stand-ins: importing a
+    provider's transfer takes seconds, and a process needs none but its own.
+    """
     settings = settings or Settings.from_environment()
-    transfer = import_operator(source_class(source.type).transfer)
     with DAG(
         dag_id=f"{tenant.tenant}__{source.source}",
         description=source.description or description.summary(tenant, source),
@@ -47,21 +56,26 @@ def build_dag(tenant: Tenant, source: SourceSpec, settings: Settings | None = No
         tags=[tenant.tenant, source.type],
         access_control={tenant.airflow_role: ACCESS} if tenant.airflow_role else None,
         default_args={"owner": source.owner, "on_failure_callback": failure_callbacks(tenant)},
-        params=run_parameters(list(source.resources)),
     ) as dag:
         for resource in resources(tenant, source, settings.gcp_conn_id):
             with TaskGroup(resource.name, tooltip=description.reads(resource)):
-                shared = {"resource": resource, **task_settings(resource)}
-                extract = transfer(task_id="extract", **shared)
-                sanitize = SanitizeOperator(task_id="sanitize", **shared)
-                load = GCSToStagingOperator(task_id="load", **shared)
-                publish = PublishOperator(task_id="publish", outlets=[published(resource)], **shared)
-                extract >> sanitize >> load >> publish
+                chain(*(_task(step, resource, only) for step in STEPS))
+    # After its tasks: else each would have its own copy, which Airflow validates twice whenever it serialises the DAG.
+    dag.params = run_parameters(list(source.resources))
     return dag
 
 
+def _task(step: str, resource: Resource, only: str | None) -> BaseOperator:
+    if only not in (None, f"{resource.name}.{step}"):
+        return BaseOperator(task_id=step)
+    operator = import_operator(STEPS[step] or source_class(resource.source_type).transfer)
+    outlets = {"outlets": [published(resource)]} if step == "publish" else {}
+    task: BaseOperator = operator(task_id=step, resource=resource, **outlets, **task_settings(resource))
+    return task
+
+
 def import_operator(path: str) -> type[Any]:
-    """Import `module:Class`: only the source types in use cost their providers' import."""
+    """Import `module:Class`: only the source types and steps in use cost their providers' import."""
     module, _, name = path.partition(":")
     operator: type[Any] = getattr(import_module(module), name)
     return operator

@@ -20,11 +20,12 @@ def tenant_dags(tenant: str | None = None, config_root: str | Path | None = None
     """
     settings = Settings.from_environment()
     root = Path(config_root or settings.config_root) if config_root else settings.config_root
-    wanted = get_parsing_context().dag_id
+    context = get_parsing_context()
+    wanted = context.dag_id
     found = load_source(root, wanted, settings.roles) if wanted else None
     files = [found] if found else _all_files(root, settings)
     chosen = [file for file in files if tenant is None or _tenant(file, root) == tenant]
-    dags = (_build(file, settings) for file in chosen if wanted in (None, file.dag_id))
+    dags = (_build(file, settings, context.task_id) for file in chosen if wanted in (None, file.dag_id))
     return {dag.dag_id: dag for dag in dags}
 
 
@@ -37,13 +38,13 @@ def _tenant(file: SourceFile | BrokenFile, root: str | Path) -> str:
     return file.path.relative_to(root).parts[0]
 
 
-def _build(file: SourceFile | BrokenFile, settings: Settings) -> DAG:
+def _build(file: SourceFile | BrokenFile, settings: Settings, task_id: str | None) -> DAG:
     if isinstance(file, BrokenFile):
         return build_config_error_dag(file, settings)
     errors: list[ConfigError] = []
     with contained(file.document.file, errors):
         try:
-            return build_dag(file.tenant, file.spec, settings)
+            return build_dag(file.tenant, file.spec, settings, task_id)
         except ModuleNotFoundError as missing:
             return build_config_error_dag(_not_installed(file, missing), settings)
     # Without its schedule, which may be what could not be built.

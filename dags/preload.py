@@ -1,0 +1,14 @@
+"""What the DAG processor imports once, so that no parsing of tenants.py has to; tasks never read this file.
+
+Airflow imports the airflow modules that a file names at its top before it forks the process that reads the file, and
+all later ones inherit them. In tenants.py, every task would import each of them as well.
+"""
+
+import airflow.providers.google.cloud.operators.bigquery
+import airflow.providers.google.cloud.transfers.azure_blob_to_gcs
+import airflow.providers.google.cloud.transfers.gcs_to_bigquery
+import airflow.providers.google.cloud.transfers.gcs_to_gcs
+import airflow.providers.google.cloud.transfers.mysql_to_gcs
+import airflow.providers.google.cloud.transfers.postgres_to_gcs
+import airflow.providers.google.cloud.transfers.s3_to_gcs
+import airflow.sdk  # noqa: F401 - see above
