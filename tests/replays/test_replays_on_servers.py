@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
 from shelf import Shelf
 
 pytestmark = pytest.mark.stack

@@ -21,8 +21,9 @@ from etl_factory.operators.sampling import Take
 from etl_factory.schema.contract import Contract
 from etl_factory.schema.naming import name_columns
 from etl_factory.schema.rows import Batch
-from etl_factory.schema.sanitize import Cleaning, Wanted, choose
+from etl_factory.schema.sanitize import Cleaning
 from etl_factory.schema.types import Field, is_untyped
+from etl_factory.schema.wanted import Wanted, choose
 from etl_factory.sources.formats.base import Format
 from etl_factory.sources.formats.lattice import beyond, is_spelt, merge_schemas, shows_a_type
 

@@ -12,13 +12,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import (
-    AccountingError,
-    EtlFactoryError,
-    NothingToLoad,
-    QuarantineError,
-    SchemaError,
-)
+from etl_factory.errors import SchemaError
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
@@ -31,11 +25,13 @@ from etl_factory.operators.sampling import Take, takes
 from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
 from etl_factory.operators.table_parts import demand_rows, is_clean, table_batches
 from etl_factory.operators.tallies import write_tallies
+from etl_factory.operators.verdicts import hold, no_columns
 from etl_factory.schema.contract import Contract, Decision, check_keys, shaped
 from etl_factory.schema.recording import record, recorded
 from etl_factory.schema.rows import Batch, first_records
-from etl_factory.schema.sanitize import Cleaning, Wanted, clean, plan_bare, plan_cleaning
+from etl_factory.schema.sanitize import Cleaning, clean, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
+from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats import format_of
 from etl_factory.sources.formats.base import Format
 from etl_factory.sources.formats.lattice import merge_schemas
@@ -105,7 +101,9 @@ class Sanitizer:
             recorded=record(made.schema, self.resource.format_digest),
             extra=self.manifest.extra | {"unseen": made.unseen},
         )
-        return self._checked(self._with_keys(done, made.cleaning), has_columns=made.cleaning.has_columns)
+        done = self._with_keys(done, made.cleaning)
+        hold(self.resource, done, self.quarantine.first, has_columns=made.cleaning.has_columns)
+        return done
 
     def _read_once(self, published: tuple[Field, ...] | None) -> Made | None:
         """Clean by the schema that the ledger keeps; None where there is none, or the data show a change."""
@@ -182,7 +180,7 @@ class Sanitizer:
             ddl = shaped(decision, spec.partition_by, spec.cluster_by, contract.table)
             return cleaning, replace(decision, ddl=ddl)
         if published is not None or not self.is_file:
-            raise SchemaError(self._no_columns(declared))
+            raise no_columns(self.resource, declared.names)
         return cleaning, decision
 
     @property
@@ -204,14 +202,6 @@ class Sanitizer:
             records=isinstance(spec, Files) and getattr(spec.format, "nested", "json") == "record",
             hashed=tuple(name for name, mask in columns.mask.items() if mask.is_text),
         )
-
-    def _no_columns(self, declared: pa.Schema) -> str:
-        found = (
-            f"none of the columns {', '.join(declared.names)} can be"
-            if declared.names
-            else "no column is there to be"
-        )
-        return f"{self._name}: {found} loaded into {self.resource.table_id}: see columns and schema_contract"
 
     @property
     def _is_parsed(self) -> bool:
@@ -284,41 +274,3 @@ class Sanitizer:
         with self.ahead.open(part) as stream, naming(part):
             yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
         self.findings.add(part.source.uri if part.source else part.uri, reader.findings)
-
-    def _checked(self, done: Manifest, *, has_columns: bool) -> Manifest:
-        if done.rows_read != done.rows_staged + done.rows_quarantined:
-            raise AccountingError(
-                f"{self._name}: {done.rows_read} rows read, but {done.rows_staged} staged and"
-                f" {done.rows_quarantined} quarantined. Nothing was published; report this with the task's log"
-            )
-        if not self._allows(done):
-            raise QuarantineError(self._bad(done, "more than max_bad_rows allows"))
-        if not has_columns:
-            raise self._no_table(done)
-        return done
-
-    def _allows(self, done: Manifest) -> bool:
-        """Hold the limit; what a replay leaves in quarantine was within it when it came there."""
-        was = done.extra.get("replay", {}).get("rows", 0)
-        limit = self.resource.spec.max_bad_rows
-        return done.rows_quarantined <= was or limit.allows(done.rows_quarantined, done.rows_read)
-
-    def _no_table(self, done: Manifest) -> EtlFactoryError:
-        """Explain that there is no table yet, and that no value shows which columns it would have."""
-        table = self.resource.table_id
-        if done.rows_quarantined:
-            return QuarantineError(self._bad(done, f"and no other shows which columns {table} would have"))
-        uris = ", ".join(tally.uri for tally in done.files)
-        return NothingToLoad(
-            f"{self._name}: no file holds a record with a value, so {table} cannot be made: {uris}."
-            " Nothing was published; the next run reads them again"
-        )
-
-    def _bad(self, done: Manifest, why: str) -> str:
-        parts = ", ".join(part.uri for part in done.quarantine)
-        return (
-            f"{self._name}: {done.rows_quarantined} of {done.rows_read} rows are bad, {why}."
-            f" Nothing was published. All bad rows: {parts}. The first: {self.quarantine.first}."
-            " Repair them at the source, set columns.types, or raise max_bad_rows to load the others and"
-            " quarantine these"
-        )

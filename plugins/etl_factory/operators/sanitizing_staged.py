@@ -11,8 +11,8 @@ from etl_factory.landing.manifest import Manifest
 from etl_factory.schema.contract import Contract, Decision, check_keys, decide, shaped
 from etl_factory.schema.naming import name_columns
 from etl_factory.schema.recording import record_fields
-from etl_factory.schema.sanitize import demand
 from etl_factory.schema.types import Field, Mode
+from etl_factory.schema.wanted import demand
 
 
 def sanitize_staged(

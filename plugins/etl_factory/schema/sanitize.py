@@ -2,78 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time
-from typing import Any, Literal
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl_factory.errors import SchemaError
 from etl_factory.schema.casting import cast_column, decoded
 from etl_factory.schema.contract import Column, Contract, Decision, decide, leave_out
-from etl_factory.schema.naming import column_name, name_columns
-from etl_factory.schema.raw import pack
+from etl_factory.schema.naming import name_columns
 from etl_factory.schema.records import record_field
-from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.schema.rejecting import bad_rows, rejected
+from etl_factory.schema.rows import Batch, Reject
 from etl_factory.schema.spelling import PLAIN, Spelling
-from etl_factory.schema.types import (
-    Field,
-    field_of,
-    is_text,
-    is_untyped,
-    may_be_unfit,
-    staged_arrow,
-    taken_as,
-)
+from etl_factory.schema.types import Field, field_of, is_untyped, staged_arrow, taken_as
+from etl_factory.schema.wanted import Wanted, choose, demand
 
 SOURCE_URI = Field("_etl_source_uri", "STRING")
 RECORD = Field("_etl_record", "INT64")
 # Every value of their Arrow type is one of BigQuery's; text may be no UTF-8, and a date off the calendar.
 EXACT = ("BOOL", "INT64", "FLOAT64", "NUMERIC", "BYTES")
-
-
-# What becomes of a value that no BigQuery type of its column holds: its row is quarantined, it is published as NULL
-# and noted in quarantine, or its whole column is published as text, in the source's spelling.
-Unrepresentable = Literal["quarantine", "null", "text"]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What config says of columns; keys are the source's own names. `unfit` says it for all, `unfit_in` for some.
-
-    `needed` are the columns that tell rows apart, or in time; those `hashed` came masked, as text. `records`: nested
-    values become RECORDs and lists.
-    """
-
-    include: Collection[str] = ()
-    exclude: Collection[str] = ()
-    rename: Mapping[str, str] = field(default_factory=dict)
-    types: Mapping[str, str] = field(default_factory=dict)
-    unfit: Unrepresentable = "quarantine"
-    unfit_in: Mapping[str, Unrepresentable] = field(default_factory=dict)
-    needed: Collection[str] = ()
-    records: bool = False
-    hashed: Collection[str] = ()
-
-    def policy(self, original: str) -> Unrepresentable:
-        """Return what becomes of a column's values that cannot be held; keys and cursors are never anything else."""
-        if original in self.needed:
-            return "quarantine"
-        return self.unfit_in.get(original, self.unfit)
-
-    def settled(self, declared: pa.Schema) -> dict[str, str]:
-        """Return the types that config gives: by name, text where values may not fit, and where they are masked."""
-        texts = (f.name for f in declared if self.policy(f.name) == "text" and may_be_unfit(f.type))
-        hashed = (name for name in self.hashed if name in declared.names)
-        return {name: "STRING" for name in (*texts, *hashed)} | dict(self.types)
-
-    def lenient(self, column: Column) -> Column:
-        """Let a column's unfit values go where config says NULL."""
-        is_null = self.policy(column.original) == "null" and not column.must_be_null
-        return replace(column, on_misfit="discard_value") if is_null else column
 
 
 @dataclass(frozen=True)
@@ -193,37 +140,6 @@ def plan_bare(published: tuple[Field, ...] | None, contract: Contract) -> tuple[
     return Cleaning(decision.columns, pa.schema([]), is_file=True), decision
 
 
-def choose(names: list[str], wanted: Wanted) -> tuple[str, ...]:
-    """Apply include and exclude; raises SchemaError for a name that the data does not have.
-
-    An excluded column may be absent, as a key of a JSON file may, but not be there under a similar name.
-    """
-    demand(wanted.include, names, "columns.include")
-    _check_excluded(wanted.exclude, names)
-    return tuple(n for n in names if (not wanted.include or n in wanted.include) and n not in wanted.exclude)
-
-
-def _check_excluded(excluded: Collection[str], names: list[str]) -> None:
-    kept = {column_name(name): name for name in names if name not in excluded}
-    for name in excluded:
-        if name not in names and column_name(name) in kept:
-            raise SchemaError(
-                f"columns.exclude names {name!r}, which the data does not have: did you mean"
-                f" {kept[column_name(name)]!r}?"
-            )
-
-
-def demand(asked: Collection[str], present: Collection[str], where: str) -> None:
-    """Raise SchemaError when `where` in config names a column that the data does not have."""
-    import difflib
-
-    for name in asked:
-        if name not in present:
-            near = difflib.get_close_matches(name, list(present), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(sorted(present))}"
-            raise SchemaError(f"{where} names {name!r}, which the data does not have: {hint}")
-
-
 def clean(batch: Batch, cleaning: Cleaning, source_uri: str | None = None) -> Cleaned:
     """Cast every column; rows with a value that cannot be cast are set aside, whole, with that value."""
     rows, length = batch.rows, batch.rows.num_rows
@@ -262,62 +178,12 @@ def _set_aside(
     keep = [True] * batch.rows.num_rows
     rejects: list[Reject] = []
     discarded: list[Reject] = []
-    for index, columns in _by_row(batch, bad):
+    packed_as = None if cleaning.is_file else cleaning.declared
+    for index, columns in bad_rows(batch, bad):
         for column in columns:
             if column.on_misfit == "discard_value":
-                discarded.append(_reject(batch, index, column, cleaning))
+                discarded.append(rejected(batch, index, column, cleaning.keys, packed_as))
             elif keep[index]:
                 keep[index] = False
-                rejects.append(_reject(batch, index, column, cleaning))
+                rejects.append(rejected(batch, index, column, cleaning.keys, packed_as))
     return Cleaned(cleaned.filter(pa.array(keep)), tuple(rejects), tuple(discarded))
-
-
-def _by_row(batch: Batch, bad: list[tuple[Column, pa.Array]]) -> Iterator[tuple[int, list[Column]]]:
-    """Yield each bad row's bad columns in its own order, so that its first is named whatever the table's order."""
-    found: dict[int, dict[str, Column]] = {}
-    for column, mask in bad:
-        for index in pc.indices_nonzero(mask).to_pylist():
-            found.setdefault(index, {})[column.original] = column
-    for index in sorted(found):
-        yield index, [found[index][name] for name in batch.names(index) if name in found[index]]
-
-
-def _reject(batch: Batch, index: int, column: Column, cleaning: Cleaning) -> Reject:
-    row = {name: _shown(batch.rows.column(name), index) for name in batch.names(index)}
-    reason = column.must_be_null or f"not a {column.field.ddl} that BigQuery can hold exactly"
-    record = batch.records[index].as_py()
-    return Reject(
-        record=record,
-        line=batch.line(record),
-        column=column.original,
-        value=bounded(_text(row[column.original])),
-        reason=reason,
-        row=bounded(_json(row)),
-        key=bounded(_json({name: row.get(name) for name in cleaning.keys})) if cleaning.keys else None,
-        raw=None if cleaning.is_file else pack(batch.rows.slice(index, 1), cleaning.declared),
-    )
-
-
-def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, default=_text, ensure_ascii=False)
-
-
-def _shown(array: pa.Array, index: int) -> Any:
-    """Return a value for people; Python has no dates after 9999, no nanoseconds and no broken text."""
-    try:
-        return array[index].as_py()
-    except (ValueError, OverflowError):
-        one = array.slice(index, 1)
-    if is_text(one.type):
-        return one.cast(pa.binary())[0].as_py().decode(errors="backslashreplace")
-    if pa.types.is_date(one.type):
-        return (
-            f"{one.view(pa.int32() if one.type.bit_width == 32 else pa.int64())[0]} ({one.type} since 1970)"
-        )
-    if pa.types.is_temporal(one.type):
-        return f"{one.view(pa.int64())[0]} ({one.type} since 1970)"
-    return one.to_string()
-
-
-def _text(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime | date | time) else str(value)

@@ -34,7 +34,9 @@ connection: office
 resources:
   staplers: {table: public.staplers, load: transactional, cursor: updated_at, primary_key: [id]}
   floors: {table: public.floors, load: catalog}
+  labels: {table: public.labels, load: transactional, cursor: at, primary_key: [id], max_bad_rows: 1}
 """
+MENDED = SOURCE.replace("max_bad_rows: 1", "columns: {rename: {printed: printed_text}, types: {printed: STRING}}")
 BROKEN = """\
 source: attic
 type: postgres
@@ -46,7 +48,7 @@ resources:
 
 @pytest.fixture(scope="module")
 def office(stack: Mapping[str, str]) -> Iterator[str]:
-    """Make a database with two tables, an account that reads them, and the landing bucket; return its address."""
+    """Make a database with some tables, an account that reads them, and the landing bucket; return its address."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery, storage
 
@@ -63,6 +65,8 @@ def office(stack: Mapping[str, str]) -> Iterator[str]:
         "INSERT INTO staplers SELECT i, 'red', timestamptz '2026-01-01 00:00Z' + i * interval '1 day'"
         " FROM generate_series(0, 9) i",
         "CREATE TABLE floors (no int)",
+        "CREATE TABLE labels (id int PRIMARY KEY, printed date, at timestamptz DEFAULT now())",
+        "INSERT INTO labels VALUES (1, '2026-01-01'), (2, 'infinity')",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}",
     )
     client = storage.Client(project="initech-data", credentials=AnonymousCredentials())
@@ -116,11 +120,12 @@ def test_a_run_on_a_config_root_and_a_secret_never_seen_before(
     done = command("run", "initech", "office", "--config-root", root, "--full-refresh", "--json", env=bare)
     assert done.returncode == 0, done.stdout + done.stderr
     document = only_json(done.stdout)
-    staplers, floors = document["resources"]
+    staplers, floors, labels = document["resources"]
     assert (document["ok"], staplers["outcome"], floors["outcome"]) == (True, "published", "published")
     assert (staplers["mode"], staplers["rows_extracted"], staplers["rows_staged"]) == ("full_refresh", 10, 10)
     assert staplers["published"]["inserted"] == 10
     assert (floors["rows_extracted"], floors["rows_quarantined"]) == (0, 0)
+    assert (labels["rows_staged"], labels["rows_quarantined"]) == (1, 1)
     assert set(staplers["seconds"]) == {"extract", "sanitize", "load", "publish"}
     assert [row[0] for row in rows("office__staplers")] == list(range(10))
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -144,6 +149,12 @@ def test_a_run_on_a_config_root_and_a_secret_never_seen_before(
     assert "office__staplers: skipped" in sample.stdout
     assert "note: initech__office.staplers: this run has a row_limit of 1, so nothing was" in sample.stdout
     assert "1 rows are in initech-data.cli_etl." in sample.stdout
+
+    (root / "initech" / "office.yaml").write_text(MENDED)
+    replay = command("replay", "initech", "office", "labels", "--config-root", root, env=bare)
+    assert replay.returncode == 0, replay.stdout + replay.stderr
+    assert "1 row: 1 loaded, 0 superseded, 0 stay" in replay.stdout
+    assert [row[0] for row in rows("office__labels")] == [1, 2]
 
 
 def test_an_airflow_in_service_lends_its_connections_and_is_left_alone(

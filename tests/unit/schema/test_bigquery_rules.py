@@ -19,8 +19,9 @@ from etl_factory.schema import casting
 from etl_factory.schema.contract import CLUSTERS, PARTITIONS, Contract, decide, shaped, widens
 from etl_factory.schema.naming import column_name
 from etl_factory.schema.records import DEEPEST
-from etl_factory.schema.sanitize import RECORD, SOURCE_URI, Cleaning, Wanted, plan_cleaning
+from etl_factory.schema.sanitize import RECORD, SOURCE_URI, Cleaning, plan_cleaning
 from etl_factory.schema.types import KEY_TYPES, Field, decimal_type, staged_arrow
+from etl_factory.schema.wanted import Wanted
 from etl_factory.warehouse.ddl import HISTORY_TYPES, MARK_TYPES, METADATA_TYPES, ddl
 from etl_factory.warehouse.sql import QUARANTINE_COLUMNS
 from fakes import FakeLanding

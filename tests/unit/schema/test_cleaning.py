@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from etl_factory.errors import SchemaError
 from etl_factory.schema.contract import Contract
 from etl_factory.schema.rows import RAW_LIMIT, Batch, bounded
-from etl_factory.schema.sanitize import Cleaned, Cleaning, Wanted, choose, clean, plan_bare, plan_cleaning
+from etl_factory.schema.sanitize import Cleaned, Cleaning, clean, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field, raw_json
+from etl_factory.schema.wanted import Wanted, choose
 
 CONTRACT = Contract("acme.raw.orders")
 

@@ -18,8 +18,9 @@ from etl_factory.errors import SchemaError
 from etl_factory.schema.contract import Contract, Decision
 from etl_factory.schema.records import DEEPEST
 from etl_factory.schema.rows import Reject
-from etl_factory.schema.sanitize import Wanted, clean, plan_cleaning
+from etl_factory.schema.sanitize import clean, plan_cleaning
 from etl_factory.schema.types import Field, extended
+from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats.json import JsonLines
 from etl_factory.sources.formats.lattice import merge_schemas
 from etl_factory.sources.specs import JsonLinesFormat

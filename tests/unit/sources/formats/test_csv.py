@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from etl_factory.errors import TerminalError
 from etl_factory.schema.contract import Contract
-from etl_factory.schema.sanitize import Wanted, clean, plan_cleaning
+from etl_factory.schema.sanitize import clean, plan_cleaning
+from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats import csv as csv_format
 from etl_factory.sources.formats._heads import unique_names
 from etl_factory.sources.formats.csv import Csv

@@ -19,7 +19,8 @@ import pytest
 from etl_factory.errors import SchemaError, TerminalError
 from etl_factory.schema.contract import Contract
 from etl_factory.schema.rows import Reject
-from etl_factory.schema.sanitize import Wanted, clean, plan_cleaning
+from etl_factory.schema.sanitize import clean, plan_cleaning
+from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats import csv as csv_format
 from etl_factory.sources.formats.csv import Csv
 from etl_factory.sources.specs import CsvFormat

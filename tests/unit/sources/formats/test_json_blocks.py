@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_factory.schema.contract import Contract
-from etl_factory.schema.sanitize import Wanted, clean, plan_cleaning
+from etl_factory.schema.sanitize import clean, plan_cleaning
 from etl_factory.schema.types import Field
+from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats import _json_blocks
 from etl_factory.sources.formats import json as json_format
 from etl_factory.sources.formats._json_blocks import Lines

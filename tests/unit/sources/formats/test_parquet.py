@@ -13,7 +13,8 @@ import pytest
 
 from etl_factory.errors import SchemaError, TerminalError
 from etl_factory.schema.contract import Contract
-from etl_factory.schema.sanitize import Cleaned, Wanted, clean, plan_cleaning
+from etl_factory.schema.sanitize import Cleaned, clean, plan_cleaning
+from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats import parquet as parquet_format
 from etl_factory.sources.formats.lattice import merge_schemas
 from etl_factory.sources.formats.parquet import Parquet
