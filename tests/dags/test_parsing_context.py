@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
+from airflow.sdk import DAG, BaseOperator
+from airflow.serialization.serialized_objects import DagSerialization, OperatorSerialization
 
 from etl_factory import loader
 from etl_factory.loader import tenant_dags
-from examples import SOURCE, TENANT, Write
+from examples import REPOSITORY, SOURCE, TENANT, Write
 
 GLOBEX = TENANT.replace("tenant: acme", "tenant: globex")
 INITECH = TENANT.replace("acme", "initech")
@@ -72,9 +76,11 @@ ROOTS = {
 }  # fmt: skip
 
 
-def parse_for(monkeypatch: pytest.MonkeyPatch, dag_id: str) -> None:
+def parse_for(monkeypatch: pytest.MonkeyPatch, dag_id: str, task_id: str | None = None) -> None:
     """Pretend that Airflow is about to run a task of one DAG."""
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", dag_id)
+    if task_id:
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", task_id)
 
 
 def spelt(dag: DAG) -> str:
@@ -94,6 +100,51 @@ def test_one_dags_parse_gives_the_dag_of_the_whole(
         parse_for(monkeypatch, dag_id)
         assert {made: spelt(dag) for made, dag in tenant_dags().items()} == {dag_id: expected}
     assert len(whole) >= len([name for name in files if not name.endswith("tenant.yaml")])
+
+
+def test_a_task_is_itself_among_stand_ins_of_the_same_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tenant_dags("acme")["acme__shop_db"]
+
+    for task in whole.tasks:
+        parse_for(monkeypatch, whole.dag_id, task.task_id)
+        made = tenant_dags()[whole.dag_id]
+        assert {t.task_id: t.downstream_task_ids for t in made.tasks} == {
+            t.task_id: t.downstream_task_ids for t in whole.tasks
+        }
+        own = made.get_task(task.task_id)
+        assert OperatorSerialization.serialize_operator(own) == OperatorSerialization.serialize_operator(task)
+        assert own.resource == task.resource
+        assert {type(t) for t in made.tasks if t is not own} == {BaseOperator}
+        assert made.params.dump() == whole.params.dump()
+
+
+@pytest.mark.parametrize(
+    ("step", "needless"),
+    [
+        ("extract", {"boto3", "azure.storage", "MySQLdb", "pandas"}),
+        (
+            "sanitize",
+            {"boto3", "azure.storage", "MySQLdb", "psycopg2", "psycopg", "pandas", "google.cloud.bigquery"},
+        ),
+        ("load", {"azure.storage", "MySQLdb", "psycopg2", "psycopg"}),
+        ("publish", {"azure.storage", "MySQLdb", "psycopg2", "psycopg", "pandas"}),
+    ],
+)
+def test_a_task_imports_what_it_uses(step: str, needless: set[str]) -> None:
+    """As the task of a PostgreSQL source, in a process of its own."""
+    program = "import sys; from etl_factory.loader import tenant_dags; tenant_dags(); print(*sys.modules)"
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY / "plugins"),
+        "ETL_FACTORY_CONFIG_ROOT": str(Path(__file__).parent / "tenants"),
+        "_AIRFLOW_PARSING_CONTEXT_DAG_ID": "acme__shop_db",
+        "_AIRFLOW_PARSING_CONTEXT_TASK_ID": f"orders.{step}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
+    )
+
+    assert needless & set(done.stdout.split()) == set()
 
 
 def test_a_clash_of_two_files_is_what_a_task_of_either_fails_with(

@@ -43,6 +43,7 @@ def ours_at_task_start(options: dict[str, Any]) -> Iterator[Any]:
         root = _our_folder(Path(folder), options["sources"])
         _import_ours()
         os.environ["_AIRFLOW_PARSING_CONTEXT_DAG_ID"] = "tenant007__source007"
+        os.environ["_AIRFLOW_PARSING_CONTEXT_TASK_ID"] = "table.extract"
         yield
         dags = tenant_dags(config_root=root)
         yield {"rows": _checked(dags, 1)}
@@ -73,13 +74,15 @@ def ours_imports(options: dict[str, Any]) -> Iterator[Any]:
     with tempfile.TemporaryDirectory() as folder:
         root = _our_folder(Path(folder), options["sources"])
         yield
+        from airflow.utils.file import iter_airflow_imports
+
         from etl_factory.loader import tenant_dags
 
         dags = tenant_dags(config_root=root)
         fresh = {name.split(".")[0] for name in set(sys.modules) - before}
         sdks = sorted(name for name in fresh - set(sys.stdlib_module_names) - ALLOWED if name.isidentifier())
-        text = (Path(__file__).parents[3] / "dags/tenants.py").read_text()
-        unnamed = [name for name in BASES if f"import {name}\n" not in text]
+        named = set(iter_airflow_imports(str(Path(__file__).parents[3] / "dags/preload.py")))
+        unnamed = [name for name in BASES if name not in named]
         yield {"rows": len(dags), "sdks": len(sdks), "sdk_names": sdks, "unnamed": len(unnamed)}
 
 

@@ -36,7 +36,9 @@ resources:
   floors: {table: public.floors, load: catalog}
   labels: {table: public.labels, load: transactional, cursor: at, primary_key: [id], max_bad_rows: 1}
 """
-MENDED = SOURCE.replace("max_bad_rows: 1", "columns: {rename: {printed: printed_text}, types: {printed: STRING}}")
+MENDED = SOURCE.replace(
+    "max_bad_rows: 1", "columns: {rename: {printed: printed_text}, types: {printed: STRING}}"
+)
 BROKEN = """\
 source: attic
 type: postgres
