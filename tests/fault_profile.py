@@ -1,4 +1,4 @@
-"""How the tests' Airflow runs, so that it notices dead tasks soon, and crash trials can strike its tasks."""
+"""How the tests' Airflow runs: it notices dead tasks soon, parses when told to, and crash trials can strike its tasks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+    airflow.PARSE_EVERY: "300",
 }
 MARKED = "FAULTS_STRIKES"
 

@@ -22,6 +22,7 @@ COMPONENTS = {
     "triggerer": ("triggerer",),
 }
 ROLES = ("acme", "globex")
+PARSE_EVERY = "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"
 
 
 def environment(home: Home) -> dict[str, str]:
@@ -62,7 +63,7 @@ def environment(home: Home) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url(home, "airflow").replace(
             "postgresql://", "postgresql+psycopg2://"
         ),
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        PARSE_EVERY: os.environ.get(PARSE_EVERY) or "10",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(home.port("scheduler.health")),

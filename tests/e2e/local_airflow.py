@@ -47,6 +47,8 @@ class Local:
     def await_dags(self, *dag_ids: str) -> None:
         """Wait until the DAG processor has made these DAGs."""
         deadline = time.monotonic() + 90
+        if not all(map(self.airflow.has_dag, dag_ids)):
+            self.airflow.parse_again()
         while missing := [dag_id for dag_id in dag_ids if not self.airflow.has_dag(dag_id)]:
             errors = self.airflow.call("GET", "/importErrors")["import_errors"]
             assert time.monotonic() < deadline, f"no DAG {missing}; import errors: {errors}"

@@ -46,11 +46,13 @@ def test_breaking_and_mending_a_file_changes_only_its_dag(local: Local) -> None:
 
     try:
         file.write_text("source: shop_bq\ntype: [\n")
+        local.airflow.parse_again()
         await_tag("config-error")
         assert tags("e2e__shop_pg") == {"e2e", "postgres"}
         assert local.airflow.call("GET", "/importErrors")["import_errors"] == []
     finally:
         file.write_text(whole)
+        local.airflow.parse_again()
     await_tag("bigquery")
 
 

@@ -45,6 +45,7 @@ class Ground:
         for name, text in sources.items():
             (folder / f"{name}.yaml").write_text(text)
         (folder / "tenant.yaml").write_text(yaml.safe_dump(world.tenant))
+        self.airflow.parse_again()
         for name in sources:
             until(lambda name=name: self.airflow.has_dag(f"{TENANT}__{name}"), f"no DAG of {name}")
 
