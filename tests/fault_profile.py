@@ -1,4 +1,4 @@
-"""How the tests' Airflow runs: it notices dead tasks soon, parses when told to, and crash trials can strike its tasks."""
+"""How the tests' Airflow runs: it notices dead tasks soon, parses when told to, and can be struck by crash trials."""
 
 from __future__ import annotations
 

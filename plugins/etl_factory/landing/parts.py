@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from etl_factory.landing.behind import Behind
 from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 PART_BYTES = 256 * 1024 * 1024
 GROUP_ROWS = 128 * 1024
-GROUP_BYTES = 32 * 1024 * 1024
+GROUP_BYTES = 16 * 1024 * 1024  # one group is filled while another is compressed and sent
 MOST_PENDING = 256  # batches of a few rows hold far more memory than their bytes
 
 
@@ -24,7 +26,9 @@ class PartWriter:
     """Write batches of one schema; a part exists only once it is closed without an error.
 
     Parts are named `<prefix>/<stem>-00000.parquet`; row groups and parts are bounded in bytes,
-    so memory does not grow with the table. After the block, `parts` lists what was written.
+    so memory does not grow with the table. A group is compressed and sent by a thread, while the caller reads the
+    next one: an error there is raised by the write after it, or at the end. After the block, `parts` lists what was
+    written.
     """
 
     def __init__(self, landing: Landing, prefix: str, schema: pa.Schema, *, stem: str = "part") -> None:
@@ -32,7 +36,9 @@ class PartWriter:
         self.parts: list[Part] = []
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = self._pending_rows = self._rows = 0
-        self._open: tuple[ExitStack, IO[bytes], pq.ParquetWriter] | None = None
+        self._open: tuple[ExitStack, Behind, pq.ParquetWriter] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._writing: Future[None] | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch of exactly the writer's schema."""
@@ -40,9 +46,25 @@ class PartWriter:
         self._pending_bytes += batch.nbytes
         self._pending_rows += batch.num_rows
         if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
-            self._flush()
+            group = self._taken()
+            self._await()
+            self._thread = self._thread or ThreadPoolExecutor(1, "parquet")
+            self._writing = self._thread.submit(self._write_group, group)
         elif len(self._pending) >= MOST_PENDING:
             self._join()
+
+    def _await(self) -> None:
+        """Wait for the group that is being written, and raise what went wrong with it."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _taken(self) -> pa.Table:
+        import pyarrow as pa
+
+        group = pa.Table.from_batches(self._pending, self.schema)
+        self._pending, self._pending_bytes, self._pending_rows = [], 0, 0
+        return group
 
     def _join(self) -> None:
         import pyarrow as pa
@@ -50,23 +72,19 @@ class PartWriter:
         joined = pa.Table.from_batches(self._pending, self.schema).combine_chunks()
         self._pending = joined.to_batches()
 
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        if not self._pending_rows:
-            return
+    def _write_group(self, group: pa.Table) -> None:
         _, stream, writer = self._open or self._start()
-        writer.write_table(pa.Table.from_batches(self._pending, self.schema), row_group_size=GROUP_ROWS)
-        self._rows += self._pending_rows
-        self._pending, self._pending_bytes, self._pending_rows = [], 0, 0
+        writer.write_table(group, row_group_size=GROUP_ROWS)
+        self._rows += group.num_rows
         if stream.tell() >= PART_BYTES:
             self._finish()
 
-    def _start(self) -> tuple[ExitStack, IO[bytes], pq.ParquetWriter]:
+    def _start(self) -> tuple[ExitStack, Behind, pq.ParquetWriter]:
         import pyarrow.parquet as pq
 
         stack = ExitStack()
-        stream = stack.enter_context(self.landing.create(self._uri()))
+        stream = Behind(stack.enter_context(self.landing.create(self._uri())))
+        stack.callback(stream.stop)
         writer = pq.ParquetWriter(stream, self.schema, compression="zstd", compression_level=1)
         self._open = (stack, stream, writer)
         return self._open
@@ -77,9 +95,10 @@ class PartWriter:
     def _finish(self) -> None:
         if self._open is None:
             return
-        stack, _, writer = self._open
+        stack, stream, writer = self._open
         with stack:
             writer.close()
+            stream.settle()
         self._open = None
         self.parts.append(replace(self.landing.stat(self._uri()), rows=self._rows))
         self._rows = 0
@@ -99,12 +118,17 @@ class PartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._abandon(error)
-            return
         try:
-            self._flush()
-            self._finish()
+            if error is None:
+                self._await()
+                if self._pending_rows:
+                    self._write_group(self._taken())
+                self._finish()
         except BaseException as failure:
-            self._abandon(failure)
+            error = failure
             raise
+        finally:
+            if self._thread:
+                self._thread.shutdown()
+            if error is not None:
+                self._abandon(error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import threading
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -128,3 +130,45 @@ def test_a_bucket_that_is_missing_is_named(landing: Landing) -> None:
 
     with missing, PartWriter(landing, "gs://no-such/load", SCHEMA) as writer:
         writer.write(batch(0, 1))
+
+
+def test_an_error_of_the_thread_that_writes_is_raised_and_leaves_no_part(
+    landing: Landing, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(parts, "GROUP_ROWS", 10)
+    with (
+        pytest.raises(OSError, match="no room"),
+        PartWriter(landing, f"gs://{bucket}/load", SCHEMA) as writer,
+    ):
+        writer.write(batch(0, 10))
+        monkeypatch.setattr(pq.ParquetWriter, "write_table", refuse)
+        writer.write(batch(10, 10))
+        writer.write(batch(20, 10))
+        pytest.fail("the third group must not begin")
+
+    assert list(landing.list(f"gs://{bucket}/")) == []
+
+
+def test_the_next_group_is_read_while_one_is_written(
+    landing: Landing, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_write = threading.Event(), threading.Event()
+    write_table = pq.ParquetWriter.write_table
+
+    def slowly(*arguments: Any, **named: Any) -> None:
+        begun.set()
+        assert may_write.wait(10)
+        write_table(*arguments, **named)
+
+    monkeypatch.setattr(parts, "GROUP_ROWS", 10)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", slowly)
+    with PartWriter(landing, f"gs://{bucket}/load", SCHEMA) as writer:
+        writer.write(batch(0, 10))
+        assert begun.wait(10)
+        writer.write(batch(10, 9))
+        may_write.set()
+
+    assert ids(landing, writer) == list(range(19))

@@ -1,0 +1,54 @@
+"""A stream whose bytes another thread sends, so that compressing goes on while the network waits."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any
+
+BLOCK_BYTES = 4 * 1024 * 1024
+
+
+class Behind(io.BufferedIOBase):
+    """Passes blocks on to `stream`, in order, one at a time; what fails there is raised by the next write, or `settle`.
+
+    Holds two blocks at most: the one that is sent, and the one that is filled.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._block, self._position = stream, bytearray(), 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._sending: Future[int] | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._block += data
+        self._position += size
+        if len(self._block) >= BLOCK_BYTES:
+            self._await()
+            block, self._block = self._block, bytearray()
+            self._thread = self._thread or ThreadPoolExecutor(1, "upload")
+            self._sending = self._thread.submit(self._stream.write, block)
+        return size
+
+    def tell(self) -> int:
+        return self._position
+
+    def settle(self) -> None:
+        """Have all bytes sent."""
+        self._await()
+        self._stream.write(self._block)
+        self._block = bytearray()
+
+    def stop(self) -> None:
+        """Send nothing more; what is under way ends first."""
+        if self._thread:
+            self._thread.shutdown()
+
+    def _await(self) -> None:
+        if self._sending is not None:
+            sending, self._sending = self._sending, None
+            sending.result()
