@@ -7,6 +7,7 @@ from typing import Any
 
 from etl_factory.cli import airflow_api
 from etl_factory.cli.airflow_login import password_login
+from etl_factory.errors import RefusedError
 
 
 class Airflow(airflow_api.Airflow):
@@ -24,4 +25,8 @@ class Airflow(airflow_api.Airflow):
     def parse_again(self) -> None:
         """Have the DAG processor read the config files now, rather than at its next turn."""
         for dag in self.call("GET", "/dags?limit=1")["dags"]:
-            self.call("PUT", f"/parseDagFile/{dag['file_token']}")
+            try:
+                self.call("PUT", f"/parseDagFile/{dag['file_token']}")
+            except RefusedError as error:
+                if ": 409 " not in str(error):  # it is asked for already
+                    raise

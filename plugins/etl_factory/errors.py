@@ -16,6 +16,9 @@ EtlFactoryError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class EtlFactoryError(Exception):
     """Root of the tree; never raised itself."""
@@ -75,3 +78,14 @@ class RefusedError(TerminalError):
     def __init__(self, message: str, code: int = 0) -> None:
         self.code = code
         super().__init__(message)
+
+
+@contextmanager
+def about(uri: str) -> Iterator[None]:
+    """Put an object's address before the message of an error about its content."""
+    try:
+        yield
+    except (SchemaError, TerminalError) as error:
+        if type(error) not in (SchemaError, TerminalError):
+            raise
+        raise type(error)(f"{uri}: {error}") from error

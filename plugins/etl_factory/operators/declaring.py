@@ -15,7 +15,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from etl_factory.errors import TerminalError
+from etl_factory.errors import about
 from etl_factory.landing.manifest import Part
 from etl_factory.operators.sampling import Take
 from etl_factory.schema.contract import Contract
@@ -31,25 +31,16 @@ from etl_factory.sources.formats.lattice import beyond, is_spelt, merge_schemas,
 _WIDENED = {"INT64": "int", "NUMERIC": "numeric"}
 
 
-class naming:
-    """Put the object's address before the message of an error about its content."""
-
-    def __init__(self, part: Part) -> None:
-        self.where = part.source.uri if part.source else part.uri
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if kind is TerminalError:
-            raise TerminalError(f"{self.where}: {error}") from error
+def origin(part: Part) -> str:
+    """Return the address of what a part was copied from."""
+    return part.source.uri if part.source else part.uri
 
 
 def inferred(takes: Iterable[Take], opened: Callable[[Part], IO[bytes]], reader: Format) -> pa.Schema:
     """Infer one schema from every record of all files."""
     schemas = []
     for part, limit in takes:
-        with opened(part) as stream, naming(part):
+        with opened(part) as stream, about(origin(part)):
             schemas.append(reader.infer(stream, limit))
     return merge_schemas(schemas)
 

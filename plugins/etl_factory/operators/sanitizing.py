@@ -12,12 +12,12 @@ from functools import cached_property
 import pyarrow as pa
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import SchemaError
+from etl_factory.errors import SchemaError, about
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.landing.prefetch import ReadAhead
-from etl_factory.operators.declaring import Moved, Watch, inferred, naming, steady, widened
+from etl_factory.operators.declaring import Moved, Watch, inferred, origin, steady, widened
 from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.findings import Findings
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
@@ -245,8 +245,7 @@ class Sanitizer:
     ) -> FileTally | None:
         part, limit = take
         staged, quarantined = self.staged, self.quarantine.rows
-        of = part.source
-        where = of.uri if of else part.uri
+        of, where = part.source, origin(part)
         for batch in first_records(self._batches(part, cleaning.wanted), limit):
             if watch:
                 watch.see(batch)
@@ -271,6 +270,6 @@ class Sanitizer:
             yield from table_batches(self.landing, part)
             return
         reader = self._reader
-        with self.ahead.open(part) as stream, naming(part):
+        with self.ahead.open(part) as stream, about(origin(part)):
             yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
-        self.findings.add(part.source.uri if part.source else part.uri, reader.findings)
+        self.findings.add(origin(part), reader.findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import IO
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import SchemaError, StaleError, TerminalError
+from etl_factory.errors import SchemaError, StaleError, about
 from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
 from etl_factory.schema.masking import Masking, mask_column, masked_field
@@ -46,7 +46,7 @@ def sift_copy(source: FileSource, resource: Resource, limit: int | None) -> Copy
     def copy(source_object: SourceObject, uri: str, landing: Landing) -> Part:
         reader = format_of(spec.format)
         try:
-            with _naming(source_object.uri), closing(source.open(source_object)) as stream:
+            with about(source_object.uri), closing(source.open(source_object)) as stream:
                 declared = sieve.declared(reader, stream)
                 batches = first_records(sieve.sifted(reader, stream, declared), limit)
                 with landing.create(uri) as target:
@@ -58,18 +58,6 @@ def sift_copy(source: FileSource, resource: Resource, limit: int | None) -> Copy
         return landing.stat(uri)
 
     return copy
-
-
-@contextmanager
-def _naming(uri: str) -> Iterator[None]:
-    try:
-        yield
-    except SchemaError as error:
-        raise SchemaError(f"{uri}: {error}") from error
-    except TerminalError as error:
-        if type(error) is not TerminalError:
-            raise
-        raise TerminalError(f"{uri}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,8 @@ def _rank(to: Publication) -> str:
     return f"ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY {latest})"
 
 
-def _lacks_key(to: Publication, alias: str) -> str:
+def lacks_key(to: Publication, alias: str) -> str:
+    """Return the condition that a row has no whole key."""
     return " OR ".join(f"{alias}.{identifier(key)} IS NULL" for key in to.keys)
 
 
@@ -107,19 +108,19 @@ def _merge(to: Publication) -> Iterable[str]:
     yield f"CREATE TEMP TABLE _ranked AS SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s"
     yield (
         "CREATE TEMP TABLE _judged AS SELECT s.*, CASE\n"
-        f"  WHEN {_lacks_key(to, 's')} THEN 'quarantined'\n"
+        f"  WHEN {lacks_key(to, 's')} THEN 'quarantined'\n"
         "  WHEN s._etl_rank > 1 THEN 'superseded'\n"
         f"  WHEN t.{identifier(to.keys[0])} IS NULL THEN 'inserted'\n"
         f"  WHEN {content('s', to)} = {content('t', to)} THEN 'unchanged'\n"
-        f"  WHEN NOT ({_wins(to)}) THEN 'superseded'\n"
+        f"  WHEN NOT ({wins(to)}) THEN 'superseded'\n"
         "  ELSE 'updated' END AS _etl_action\n"
         f"FROM _ranked AS s\nLEFT JOIN {identifier(to.table)} AS t"
-        f" ON s._etl_rank = 1 AND {same_keys(to, 's', 't')}\n{_origins(to)}"
+        f" ON s._etl_rank = 1 AND {same_keys(to, 's', 't')}\n{origins(to)}"
     )
     yield check("(SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked)", TWICE)
 
 
-def _origins(to: Publication) -> str:
+def origins(to: Publication) -> str:
     """Join what the ledger knows of the row now published: when it was read, or its file's time."""
     if to.is_file:
         return (
@@ -135,10 +136,10 @@ def _origins(to: Publication) -> str:
     )
 
 
-def _wins(to: Publication) -> str:
-    """Tell whether the staged row is at least as new as the published one: what a later snapshot shows is newer.
+def wins(to: Publication, snapshot: str = "@snapshot_at") -> str:
+    """Tell whether the staged row, read in `snapshot`, is at least as new as the published one.
 
-    A cursor tells nothing of that: it goes back where a long transaction writes last, or clocks are put back. Only
+    What a later snapshot shows is newer. A cursor tells nothing of that: it goes back where a long transaction writes last, or clocks are put back. Only
     in one and the same snapshot the greater one wins. Of one file, the version that was listed later is newer.
     """
     if to.is_file:
@@ -147,11 +148,11 @@ def _wins(to: Publication) -> str:
             "    s._etl_modified > o.modified"
             " OR (s._etl_modified = o.modified AND s._etl_source_uri > t._etl_source_uri))"
         )
-    same = "@snapshot_at = o.snapshot_at"
+    same = f"{snapshot} = o.snapshot_at"
     if to.cursor:
         s, t = f"s.{identifier(to.cursor)}", f"t.{identifier(to.cursor)}"
         same = f"({same} AND COALESCE({s} >= {t}, TRUE))"
-    return f"o.snapshot_at IS NULL OR @snapshot_at > o.snapshot_at OR {same}"
+    return f"o.snapshot_at IS NULL OR {snapshot} > o.snapshot_at OR {same}"
 
 
 def _append(to: Publication) -> Iterable[str]:
@@ -217,7 +218,7 @@ def _replace(to: Publication) -> Iterable[str]:
         return
     yield (
         "CREATE TEMP TABLE _judged AS SELECT r.*, CASE\n"
-        f"  WHEN {_lacks_key(to, 'r')} THEN 'quarantined'\n"
+        f"  WHEN {lacks_key(to, 'r')} THEN 'quarantined'\n"
         "  WHEN r._etl_rank > 1 THEN 'superseded' ELSE 'inserted' END AS _etl_action\n"
         f"FROM (SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s) AS r"
     )
@@ -228,7 +229,7 @@ def _versions(to: Publication) -> Iterable[str]:
     yield f"CREATE TEMP TABLE _ranked AS SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s"
     yield (
         "CREATE TEMP TABLE _judged AS SELECT s.*, CASE\n"
-        f"  WHEN {_lacks_key(to, 's')} THEN 'quarantined'\n"
+        f"  WHEN {lacks_key(to, 's')} THEN 'quarantined'\n"
         "  WHEN s._etl_rank > 1 THEN 'superseded'\n"
         f"  WHEN t.{identifier(to.keys[0])} IS NULL THEN 'inserted'\n"
         f"  WHEN {content('s', to)} = {content('t', to)} THEN 'unchanged'\n"

@@ -19,7 +19,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from etl_factory.schema.types import Field
-from etl_factory.warehouse.judgement import TWICE, UNBALANCED, check, content, is_one_of, same_keys
+from etl_factory.warehouse.judgement import (
+    TWICE,
+    UNBALANCED,
+    check,
+    content,
+    is_one_of,
+    lacks_key,
+    origins,
+    same_keys,
+    wins,
+)
 from etl_factory.warehouse.publication import Publication
 from etl_factory.warehouse.quoting import identifier, identifiers
 
@@ -66,7 +76,6 @@ def _merge(to: Publication) -> Iterable[str]:
     keys = ", ".join(f"s.{identifier(key)}" for key in to.keys)
     cursor = f"s.{identifier(to.cursor)} DESC, " if to.cursor else ""
     latest = f"s._etl_epoch DESC, s._etl_snapshot_at DESC, {cursor}{content('s', to)} DESC"
-    lacks_key = " OR ".join(f"s.{identifier(key)} IS NULL" for key in to.keys)
     yield (
         "CREATE TEMP TABLE _ranked AS SELECT s.*,\n"
         f"  ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY {latest}) AS _etl_rank FROM _staged AS s"
@@ -74,27 +83,16 @@ def _merge(to: Publication) -> Iterable[str]:
     yield (
         "CREATE TEMP TABLE _judged AS SELECT s.*, CASE\n"
         "  WHEN s._etl_epoch <> @epoch THEN 'superseded'\n"
-        f"  WHEN {lacks_key} THEN 'quarantined'\n"
+        f"  WHEN {lacks_key(to, 's')} THEN 'quarantined'\n"
         "  WHEN s._etl_rank > 1 THEN 'superseded'\n"
         f"  WHEN t.{identifier(to.keys[0])} IS NULL THEN IF(s._etl_is_value, 'superseded', 'inserted')\n"
         f"  WHEN {content('s', to)} = {content('t', to)} THEN 'unchanged'\n"
-        f"  WHEN NOT ({_wins(to)}) THEN 'superseded'\n"
+        f"  WHEN NOT ({wins(to, 's._etl_snapshot_at')}) THEN 'superseded'\n"
         "  ELSE 'updated' END AS _etl_action\n"
         f"FROM _ranked AS s\nLEFT JOIN {identifier(to.table)} AS t"
-        f" ON s._etl_rank = 1 AND {same_keys(to, 's', 't')}\n"
-        f"LEFT JOIN (SELECT load_id, published_at, MAX(snapshot_at) AS snapshot_at FROM {identifier(to.ledger)}\n"
-        "  WHERE kind IN ('load', 'replayed') GROUP BY load_id, published_at) AS o"
-        " ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at"
+        f" ON s._etl_rank = 1 AND {same_keys(to, 's', 't')}\n{origins(to)}"
     )
     yield check("(SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked)", TWICE)
-
-
-def _wins(to: Publication) -> str:
-    same = "s._etl_snapshot_at = o.snapshot_at"
-    if to.cursor:
-        s, t = f"s.{identifier(to.cursor)}", f"t.{identifier(to.cursor)}"
-        same = f"({same} AND COALESCE({s} >= {t}, TRUE))"
-    return f"o.snapshot_at IS NULL OR s._etl_snapshot_at > o.snapshot_at OR {same}"
 
 
 def _append(to: Publication) -> Iterable[str]:
