@@ -139,8 +139,9 @@ def origins(to: Publication) -> str:
 def wins(to: Publication, snapshot: str = "@snapshot_at") -> str:
     """Tell whether the staged row, read in `snapshot`, is at least as new as the published one.
 
-    What a later snapshot shows is newer. A cursor tells nothing of that: it goes back where a long transaction writes last, or clocks are put back. Only
-    in one and the same snapshot the greater one wins. Of one file, the version that was listed later is newer.
+    What a later snapshot shows is newer. A cursor tells nothing of that: it goes back where a long transaction writes
+    last, or clocks are put back. Only in one and the same snapshot the greater one wins. Of one file, the version that
+    was listed later is newer.
     """
     if to.is_file:
         return (
