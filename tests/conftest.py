@@ -71,9 +71,12 @@ def _servers(kept: str | None) -> Iterator[dict[str, str]]:
         yield env
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what needs Airflow, which takes longest."""
-    items.sort(key=lambda item: not item.get_closest_marker("airflow"))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, where the servers are shared."""
+    if config.getoption("dist", "no") == "loadfile":
+        from scheduling import turn
+
+        items.sort(key=turn)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,8 +1,19 @@
-"""Which tests run in one process, where several share the servers: those of a file, and all that need Airflow."""
+"""Which tests run in one process, and in which order, where several share the servers."""
 
 from __future__ import annotations
 
+import pytest
 from xdist.scheduler import LoadFileScheduling
+
+LONGEST = ("test_real_runs.py", "test_crashes.py", "test_by_hand.py", "test_files.py", "test_canary.py")
+"""Files that take minutes: one that began last would keep a single process busy at the end."""
+
+
+def turn(item: pytest.Item) -> int:
+    """Say when a test begins: what needs Airflow first, which takes longest, then the longest files."""
+    if item.get_closest_marker("airflow"):
+        return -1
+    return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
 
 
 class ByFileAndAirflow(LoadFileScheduling):

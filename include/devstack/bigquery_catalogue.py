@@ -25,6 +25,7 @@ RESULTS = "emulator"
 LIVE = "s.end_snapshot IS NULL AND o.end_snapshot IS NULL"
 all_objects, list_datasets = database.objects, datasets.exists
 thread = threading.local()
+results: dict[tuple[str, ...], Seen] = {}
 shapes: dict[tuple[str, ...], tuple[int, Seen | None]] = {}
 known_fields: dict[tuple[Any, ...], list[Any]] = {}
 
@@ -103,11 +104,14 @@ def _look(project_id: str, dataset_id: str, table_id: str) -> Seen | None:
 
 
 def _see_result(*table: str) -> Seen | None:
-    try:
-        ((rows,),) = fetch(f"SELECT count(*) FROM {quote(*table)}")
-    except duckdb.CatalogException:
-        return None
-    return Seen("TABLE", rows, ())
+    """Look at a query's result, which never changes once it is there, nor is its name used again."""
+    if table not in results:
+        try:
+            ((rows,),) = fetch(f"SELECT count(*) FROM {quote(*table)}")
+        except duckdb.CatalogException:
+            return None
+        results[table] = Seen("TABLE", rows, ())
+    return results[table]
 
 
 def objects(project_id: str, dataset_id: str, table_id: str | None = None) -> list[tuple[str, str, int]]:

@@ -51,7 +51,7 @@ class Jobs:
         self.wanted = threading.Event()
 
     def start(self) -> None:
-        """Write every half second, and once more at the end."""
+        """Write every two seconds, and once more at the end."""
         threading.Thread(target=self._write_on, daemon=True).start()
         atexit.register(self.write)
 
@@ -59,7 +59,7 @@ class Jobs:
         pause = threading.Event()
         while self.wanted.wait():
             self.wanted.clear()
-            pause.wait(0.5)
+            pause.wait(2)
             self.write()
 
     def save(self, job: Any) -> Any:

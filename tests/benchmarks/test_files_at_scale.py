@@ -16,7 +16,7 @@ from edge import edge_of
 
 pytestmark = pytest.mark.stack
 LARGE = Files(1, 120_000_000 // WIDTH)
-MANY = Files(300, 5)
+MANY = Files(120, 5)
 
 
 def test_a_large_file_is_streamed(stack: Mapping[str, str], tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ pytestmark = [
 ]
 
 SMALL_BLOCK = 256 * 1024  # the smallest chunk that Cloud Storage takes
-MANY, BIG_MB = 1_100, 64
+MANY, BIG_MB = {"s3": 1_100}, 64  # S3 lists a thousand at a time, whatever is asked for
 
 
 @pytest.fixture(scope="module", params=SYSTEMS, ids=lambda system: system.name)
@@ -198,8 +198,8 @@ class TestListing:
     def test_thousands_of_objects(
         self, system: FileSystem, folder: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(azure_blob, "PAGE", 500)
-        placed = [f"{folder}/{number:05d}.csv" for number in range(MANY)]
+        monkeypatch.setattr(azure_blob, "PAGE", 50)
+        placed = [f"{folder}/{number:05d}.csv" for number in range(MANY.get(system.name, 120))]
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda name: system.put(name, b"x"), placed))
 

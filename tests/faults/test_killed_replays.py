@@ -32,10 +32,10 @@ def shelf(stack: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     made = Shelf(stack, tmp_path / "tenants", f"killed_{uuid.uuid4().hex[:8]}")
     made.sql(
         "CREATE TABLE {s}.things (id int, v date, at timestamptz DEFAULT now())",
-        "INSERT INTO {s}.things (id, v) VALUES (1, '2025-01-01'), (2, 'infinity'), (3, '-infinity')",
+        "INSERT INTO {s}.things (id, v) VALUES (1, '2025-01-01'), (2, 'infinity'), (3, '-infinity'), (4, NULL)",
     )
     made.table(*KEYED)
-    assert made.run() == {"inserted": 1, "quarantined": 2}
+    assert made.run() == {"inserted": 2, "quarantined": 2}
     made.table(*AS_TEXT)
     yield made
     made.remove()
@@ -88,6 +88,6 @@ def test_of_the_steps_before(shelf: Shelf, tmp_path: Path) -> None:
 
 def demand_replayed_once(shelf: Shelf, report: dict[str, Any]) -> None:
     assert (report["rows"], report["loaded"], report["stay"]) == (2, 2, 0)
-    assert shelf.rows("id, v_text") == [(1, None), (2, "infinity"), (3, "-infinity")]
+    assert shelf.rows("id, v_text") == [(1, None), (2, "infinity"), (3, "-infinity"), (4, None)]
     assert shelf.aside() == []
-    assert [(load["mode"], load["rows_read"]) for load in shelf.loads()] == [("live", 3), ("replay", 2)]
+    assert [(load["mode"], load["rows_read"]) for load in shelf.loads()] == [("live", 4), ("replay", 2)]
