@@ -14,6 +14,7 @@ import pytest
 
 import tally
 from examples import REPOSITORY, Write
+from scheduling import ByFileAndAirflow, turn
 from shared_stack import shared
 
 # Airflow reads these once, at its first import, which collecting the tests already causes.
@@ -71,12 +72,9 @@ def _servers(kept: str | None) -> Iterator[dict[str, str]]:
         yield env
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, where the servers are shared."""
-    if config.getoption("dist", "no") == "loadfile":
-        from scheduling import turn
-
-        items.sort(key=turn)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -84,8 +82,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With `--dist loadfile`, let all tests that need Airflow follow one another in one process too."""
     if config.getvalue("dist") != "loadfile":
         return None
-    from scheduling import ByFileAndAirflow
-
     return ByFileAndAirflow(config, log)
 
 
