@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-LONGEST = ("test_real_runs.py", "test_crashes.py", "test_by_hand.py", "test_files.py", "test_canary.py")
+LONGEST = (
+    "test_real_runs.py",
+    "test_crashes.py",
+    "test_files.py",
+    "test_canary.py",
+    "test_publish_on_server.py",
+    "test_types_at_destination.py",
+    "test_accounting.py",
+)
 """Files that take minutes: one that began last would keep a single process busy at the end."""
 
 

@@ -133,15 +133,14 @@ def test_a_run_on_a_config_root_and_a_secret_never_seen_before(
     assert list((tmp_path / "tmp").iterdir()) == []
     assert not (tmp_path / "airflow").exists()
 
-    asked = ("--resource", "staplers", "--start", "2026-01-03", "--end", "2026-01-05", "--row-limit", "1")
-    sample = command("run", "initech", "office", "--config-root", root, *asked, env=bare)
-    assert sample.returncode == 0, sample.stdout + sample.stderr
-    assert "office__staplers: skipped" in sample.stdout
-    assert "[2026-01-03T00:00:00+00:00, 2026-01-05T00:00:00+00:00) (backfill)" in sample.stdout
-    assert "floors" not in sample.stdout
-    assert "note: initech__office.staplers: this run has a row_limit of 1, so nothing was" in sample.stdout
-    assert "1 rows are in initech-data.cli_etl." in sample.stdout
-    progress = [line.partition(":")[0] for line in sample.stderr.splitlines()]
+    window = ("--resource", "staplers", "--start", "2026-01-03", "--end", "2026-01-05")
+    again = command("run", "initech", "office", "--config-root", root, *window, env=bare)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "office__staplers: published" in again.stdout
+    assert "[2026-01-03T00:00:00+00:00, 2026-01-05T00:00:00+00:00) (backfill)" in again.stdout
+    assert "2 unchanged" in again.stdout
+    assert "floors" not in again.stdout
+    progress = [line.partition(":")[0] for line in again.stderr.splitlines()]
     assert progress == ["staplers.extract", "staplers.sanitize", "staplers.load", "staplers.publish"]
 
     (root / "initech" / "office.yaml").write_text(MENDED)
