@@ -9,8 +9,11 @@ from pathlib import Path
 
 from devstack import airflow
 from devstack.process import Home
+from examples import REPOSITORY
 
 FAULTS = Path(__file__).parent / "faults"
+PATHS = [REPOSITORY / "plugins", REPOSITORY / "include", REPOSITORY / "tests", FAULTS]
+"""Where processes that a server forks for the fault tests find their modules."""
 SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",

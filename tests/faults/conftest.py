@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from examples import REPOSITORY
+from fault_profile import PATHS
 
 if TYPE_CHECKING:
     from crash_airflow import Ground
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 CHILDREN_AT_ONCE, DAG_RUNS_AT_ONCE = 2, 4
 Played = Mapping[str, "Future[Outcome]"]
-PATHS = [REPOSITORY / "plugins", REPOSITORY / "include", REPOSITORY / "tests", Path(__file__).parent]
 
 
 @pytest.fixture(scope="session")

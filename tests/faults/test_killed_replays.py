@@ -15,7 +15,7 @@ import pytest
 from crash_boundaries import Moment, Strike
 from crash_subset import CLEANING, FROM_OUTSIDE, LOADING, PUBLISHING
 
-from conftest import PATHS
+from fault_profile import PATHS
 from shelf import STEPS, Shelf, Steps
 
 pytestmark = pytest.mark.stack
