@@ -2,6 +2,7 @@
 
 Airflow imports the airflow modules that a file names at its top before it forks the process that reads the file, and
 all later ones inherit them. In tenants.py, every task would import each of them as well.
+Remove the line of a provider that is not installed.
 """
 
 import airflow.providers.google.cloud.operators.bigquery

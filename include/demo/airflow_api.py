@@ -28,5 +28,5 @@ class Airflow(airflow_api.Airflow):
             try:
                 self.call("PUT", f"/parseDagFile/{dag['file_token']}")
             except RefusedError as error:
-                if ": 409 " not in str(error):  # it is asked for already
+                if error.code != 409:  # it is asked for already
                     raise

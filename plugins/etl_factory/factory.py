@@ -44,6 +44,8 @@ def build_dag(
     provider's transfer takes seconds, and a process needs none but its own.
     """
     settings = settings or Settings.from_environment()
+    if only not in {f"{name}.{step}" for name in source.resources for step in STEPS}:
+        only = None
     with DAG(
         dag_id=f"{tenant.tenant}__{source.source}",
         description=source.description or description.summary(tenant, source),
@@ -67,7 +69,7 @@ def build_dag(
 
 def _task(step: str, resource: Resource, only: str | None) -> BaseOperator:
     if only not in (None, f"{resource.name}.{step}"):
-        return BaseOperator(task_id=step)
+        return BaseOperator(task_id=step, **task_settings(resource))
     operator = import_operator(STEPS[step] or source_class(resource.source_type).transfer)
     outlets = {"outlets": [published(resource)]} if step == "publish" else {}
     task: BaseOperator = operator(task_id=step, resource=resource, **outlets, **task_settings(resource))

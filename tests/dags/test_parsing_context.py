@@ -132,19 +132,31 @@ def test_a_task_is_itself_among_stand_ins_of_the_same_names(monkeypatch: pytest.
 )
 def test_a_task_imports_what_it_uses(step: str, needless: set[str]) -> None:
     """As the task of a PostgreSQL source, in a process of its own."""
-    program = "import sys; from etl_factory.loader import tenant_dags; tenant_dags(); print(*sys.modules)"
+    program = (
+        "import sys; from etl_factory.loader import tenant_dags; dag = tenant_dags()['acme__shop_db'];"
+        "print(type(dag.get_task(sys.argv[1])).__module__, *sys.modules)"
+    )
     env = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY / "plugins"),
         "ETL_FACTORY_CONFIG_ROOT": str(Path(__file__).parent / "tenants"),
+        "ETL_FACTORY_ROLES": "acme,globex",
         "_AIRFLOW_PARSING_CONTEXT_DAG_ID": "acme__shop_db",
         "_AIRFLOW_PARSING_CONTEXT_TASK_ID": f"orders.{step}",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", program, f"orders.{step}"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    module, *imported = done.stdout.splitlines()[-1].split()
 
-    assert needless & set(done.stdout.split()) == set()
+    assert module.startswith("etl_factory.")
+    assert needless & set(imported) == set()
+
+
+def test_a_task_id_of_another_dag_makes_no_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow leaves its variables in the environment of what a task starts."""
+    parse_for(monkeypatch, "acme__shop_db", "elsewhere.extract")
+
+    assert BaseOperator not in {type(task) for task in tenant_dags()["acme__shop_db"].tasks}
 
 
 def test_a_clash_of_two_files_is_what_a_task_of_either_fails_with(

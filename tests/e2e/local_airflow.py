@@ -46,11 +46,13 @@ class Local:
 
     def await_dags(self, *dag_ids: str) -> None:
         """Wait until the DAG processor has made these DAGs."""
-        deadline = time.monotonic() + 90
-        if not all(map(self.airflow.has_dag, dag_ids)):
-            self.airflow.parse_again()
+        begin, asked = time.monotonic(), 0.0
+        deadline = begin + 90
         while missing := [dag_id for dag_id in dag_ids if not self.airflow.has_dag(dag_id)]:
             errors = self.airflow.call("GET", "/importErrors")["import_errors"]
+            if time.monotonic() > begin + asked:  # a request is lost where the file is being parsed
+                self.airflow.parse_again()
+                asked += 15
             assert time.monotonic() < deadline, f"no DAG {missing}; import errors: {errors}"
             time.sleep(0.5)
 

@@ -94,6 +94,7 @@ def environment(found: SourceFile, root: Path, home: Path, before: Mapping[str, 
         "ETL_FACTORY_CONFIG_ROOT": str(root),
         "ETL_FACTORY_ROLES": ",".join(sorted(roles)),
         "_AIRFLOW_PARSING_CONTEXT_DAG_ID": found.dag_id,
+        "_AIRFLOW_PARSING_CONTEXT_TASK_ID": "",  # all its tasks run here
         "_AIRFLOW_PROCESS_CONTEXT": "server",  # connections are looked up in this process's own database too
     }
     if BACKEND not in before and _has_secret_manager(before):

@@ -15,6 +15,8 @@ class Behind(io.BufferedIOBase):
     Holds two blocks at most: the one that is sent, and the one that is filled.
     """
 
+    is_given_up = False
+
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._block, self._position = stream, bytearray(), 0
         self._thread: ThreadPoolExecutor | None = None
@@ -24,6 +26,8 @@ class Behind(io.BufferedIOBase):
         return True
 
     def write(self, data: Any) -> int:
+        if self.is_given_up:
+            raise InterruptedError("the rest is not wanted any more")
         size = memoryview(data).nbytes
         self._block += data
         self._position += size
@@ -42,6 +46,10 @@ class Behind(io.BufferedIOBase):
         self._await()
         self._stream.write(self._block)
         self._block = bytearray()
+
+    def give_up(self) -> None:
+        """Let the next write fail, in whichever thread it is, so that nothing more is sent."""
+        self.is_given_up = True
 
     def stop(self) -> None:
         """Send nothing more; what is under way ends first."""

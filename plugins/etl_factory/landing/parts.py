@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from etl_factory.landing.behind import Behind
 from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
+from etl_factory.landing.returning import return_buffers, return_unused
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 PART_BYTES = 256 * 1024 * 1024
 GROUP_ROWS = 128 * 1024
-GROUP_BYTES = 16 * 1024 * 1024  # one group is filled while another is compressed and sent
+GROUP_BYTES = 8 * 1024 * 1024  # one group is filled while another is compressed and sent
 MOST_PENDING = 256  # batches of a few rows hold far more memory than their bytes
 
 
@@ -32,6 +33,7 @@ class PartWriter:
     """
 
     def __init__(self, landing: Landing, prefix: str, schema: pa.Schema, *, stem: str = "part") -> None:
+        return_buffers()
         self.landing, self.prefix, self.schema, self.stem = landing, prefix, schema, stem
         self.parts: list[Part] = []
         self._pending: list[pa.RecordBatch] = []
@@ -50,6 +52,7 @@ class PartWriter:
             self._await()
             self._thread = self._thread or ThreadPoolExecutor(1, "parquet")
             self._writing = self._thread.submit(self._write_group, group)
+            return_unused()
         elif len(self._pending) >= MOST_PENDING:
             self._join()
 
@@ -76,6 +79,8 @@ class PartWriter:
         _, stream, writer = self._open or self._start()
         writer.write_table(group, row_group_size=GROUP_ROWS)
         self._rows += group.num_rows
+        del group
+        return_unused()
         if stream.tell() >= PART_BYTES:
             self._finish()
 
@@ -128,7 +133,15 @@ class PartWriter:
             error = failure
             raise
         finally:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Leave no thread behind; after an error, what is not sent yet is not sent any more."""
+        if error is not None and self._open:
+            self._open[1].give_up()
+        try:
             if self._thread:
                 self._thread.shutdown()
+        finally:
             if error is not None:
                 self._abandon(error)

@@ -77,3 +77,15 @@ def test_what_fails_is_raised_by_the_next_block_or_at_the_end() -> None:
     with pytest.raises(OSError, match="120 bytes lost"):
         stream.settle()
     stream.stop()
+
+
+def test_after_it_is_given_up_nothing_more_is_sent() -> None:
+    to = io.BytesIO()
+    stream = Behind(to)
+    stream.write(b"a" * 100)
+    stream.stop()
+    stream.give_up()
+
+    with pytest.raises(InterruptedError):
+        stream.write(b"b")
+    assert to.getvalue() == b"a" * 100

@@ -172,3 +172,52 @@ def test_the_next_group_is_read_while_one_is_written(
         may_write.set()
 
     assert ids(landing, writer) == list(range(19))
+
+
+def test_an_error_in_the_block_ends_the_threads_without_sending_the_rest(
+    landing: Landing, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_write, ended = threading.Event(), threading.Event(), []
+    write_table = pq.ParquetWriter.write_table
+
+    def slowly(*arguments: Any, **named: Any) -> None:
+        begun.set()
+        assert may_write.wait(10)
+        try:
+            write_table(*arguments, **named)
+        except InterruptedError:
+            ended.append(True)
+            raise
+
+    before = threading.active_count()
+    monkeypatch.setattr(parts, "GROUP_ROWS", 10)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", slowly)
+    with pytest.raises(KeyError, match="gone"), PartWriter(landing, f"gs://{bucket}/load", SCHEMA) as writer:
+        writer.write(batch(0, 10))
+        assert begun.wait(10)
+        threading.Timer(0.2, may_write.set).start()
+        raise KeyError("gone")
+
+    assert ended == [True]
+    assert threading.active_count() <= before + 1  # the timer's own may still end
+    assert list(landing.list(f"gs://{bucket}/")) == []
+
+
+@pytest.mark.parametrize("at", ["close", "stat"])
+def test_a_part_that_cannot_be_finished_by_the_thread_is_told_and_never_listed(
+    landing: Landing, bucket: str, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(parts, "GROUP_ROWS", 10)
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
+    monkeypatch.setattr(pq.ParquetWriter if at == "close" else Landing, at, refuse)
+    with (
+        pytest.raises(OSError, match="no room"),
+        PartWriter(landing, f"gs://{bucket}/load", SCHEMA) as writer,
+    ):
+        writer.write(batch(0, 10))
+        writer.write(batch(10, 10))
+
+    assert writer.parts == []
