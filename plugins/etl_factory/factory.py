@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from airflow.sdk import DAG, Asset, BaseOperator, Param, TaskGroup, chain
+from airflow.sdk.definitions.param import ParamsDict
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from etl_factory import description
@@ -63,7 +64,7 @@ def build_dag(
             with TaskGroup(resource.name, tooltip=description.reads(resource)):
                 chain(*(_task(step, resource, only) for step in STEPS))
     # After its tasks: else each would have its own copy, which Airflow validates twice whenever it serialises the DAG.
-    dag.params = run_parameters(list(source.resources))
+    dag.params = ParamsDict(run_parameters(list(source.resources)))
     return dag
 
 
