@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -9,17 +11,36 @@ import pyarrow.csv as pacsv
 from etl_factory.schema.rows import Batch, Reject, bounded
 from etl_factory.sources.formats.base import Peekable
 
+MOST_AHEAD = 3
+PATIENCE_SECONDS = 1.0
+
 
 class Blocks(Peekable):
-    """A stream that Arrow reads block by block; `lines` counts the lines up to the end of each, left out or not."""
+    """A stream that Arrow reads block by block; `lines` counts the lines up to the end of each, left out or not.
+
+    Arrow's own thread reads up to 32 blocks ahead of those that it has given. It is held back to a few here, though
+    never for ever, since how many it needs is not promised.
+    """
 
     def __init__(self, source: Peekable, lead: bytes, tail: bytes) -> None:
         super().__init__(source, tail)
         self.held, self.source = lead, source
         self.lines, self._breaks = [0], 0
+        self._given, self._turn = 0, threading.Condition()
+
+    def give(self) -> None:
+        """Note that one more block has come out of Arrow."""
+        with self._turn:
+            self._given += 1
+            self._turn.notify()
+
+    def _is_wanted(self) -> bool:
+        return len(self.lines) - 1 - self._given < MOST_AHEAD
 
     def read(self, size: int = -1) -> bytes:
         """Return the next block."""
+        with self._turn:
+            self._turn.wait_for(self._is_wanted, PATIENCE_SECONDS)
         block = super().read(size)
         if block:
             self._breaks += _line_breaks(block)
@@ -56,6 +77,7 @@ class Numbering:
         taken = self._taken(rows.num_rows)
         self.next = first + rows.num_rows + len(taken)
         self.batches += 1
+        self.blocks.give()
         offset = self.lines_above if self.blocks.lines[self.batches] == self.next else None
         rejects = tuple(self._reject(row, offset) for row in self.broken[: len(taken)])
         del self.broken[: len(taken)]

@@ -7,6 +7,7 @@ import cProfile
 import gzip
 import io
 import pstats
+import time
 import tracemalloc
 import zipfile
 from decimal import Decimal
@@ -22,6 +23,7 @@ from etl_factory.schema.rows import Reject
 from etl_factory.schema.sanitize import clean, plan_cleaning
 from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats import csv as csv_format
+from etl_factory.sources.formats._numbering import MOST_AHEAD, Blocks
 from etl_factory.sources.formats.csv import Csv
 from etl_factory.sources.specs import CsvFormat
 
@@ -492,3 +494,24 @@ def test_no_row_costs_a_python_call(options: Row) -> None:
     _calls(10, **options)
     few, many = _calls(1_000, **options), _calls(41_000, **options)
     assert many - few < 500, "calls per 40,000 rows in one block"
+
+
+def test_arrow_reads_only_a_few_blocks_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a large file would be read into memory as fast as it comes, thirty blocks at a time."""
+    monkeypatch.setattr(csv_format, "BLOCK_BYTES", 4096)
+    read, given, ahead = Blocks.read, [0], []
+
+    def counted(blocks: Blocks, size: int = -1) -> bytes:
+        block = read(blocks, size)
+        ahead.append(len(blocks.lines) - 1 - given[0])
+        return block
+
+    monkeypatch.setattr(Blocks, "read", counted)
+    data = b"a,b\n" + b"1,some text\n" * 20_000
+    for batch in reader().read(io.BytesIO(data)):
+        time.sleep(0.005)  # Arrow's thread could read all the rest meanwhile
+        given[0] += 1
+        assert batch.rows.num_rows
+
+    assert len(ahead) > 50
+    assert max(ahead) <= MOST_AHEAD + 2  # of those given, one is looked at and one is kept back
