@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
+
+from etl_factory.landing.aside import Aside
 
 BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -19,8 +20,7 @@ class Behind(io.BufferedIOBase):
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._block, self._position = stream, bytearray(), 0
-        self._thread: ThreadPoolExecutor | None = None
-        self._sending: Future[int] | None = None
+        self._upload = Aside("upload")
 
     def writable(self) -> bool:
         return True
@@ -32,10 +32,8 @@ class Behind(io.BufferedIOBase):
         self._block += data
         self._position += size
         if len(self._block) >= BLOCK_BYTES:
-            self._await()
             block, self._block = self._block, bytearray()
-            self._thread = self._thread or ThreadPoolExecutor(1, "upload")
-            self._sending = self._thread.submit(self._stream.write, block)
+            self._upload.do(self._stream.write, block)
         return size
 
     def tell(self) -> int:
@@ -43,7 +41,7 @@ class Behind(io.BufferedIOBase):
 
     def settle(self) -> None:
         """Have all bytes sent."""
-        self._await()
+        self._upload.settle()
         self._stream.write(self._block)
         self._block = bytearray()
 
@@ -53,10 +51,4 @@ class Behind(io.BufferedIOBase):
 
     def stop(self) -> None:
         """Send nothing more; what is under way ends first."""
-        if self._thread:
-            self._thread.shutdown()
-
-    def _await(self) -> None:
-        if self._sending is not None:
-            sending, self._sending = self._sending, None
-            sending.result()
+        self._upload.stop()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from etl_factory.landing.aside import Aside
 from etl_factory.landing.behind import Behind
 from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
@@ -39,8 +39,7 @@ class PartWriter:
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = self._pending_rows = self._rows = 0
         self._open: tuple[ExitStack, Behind, pq.ParquetWriter] | None = None
-        self._thread: ThreadPoolExecutor | None = None
-        self._writing: Future[None] | None = None
+        self._writing = Aside("parquet")
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch of exactly the writer's schema."""
@@ -48,19 +47,10 @@ class PartWriter:
         self._pending_bytes += batch.nbytes
         self._pending_rows += batch.num_rows
         if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
-            group = self._taken()
-            self._await()
-            self._thread = self._thread or ThreadPoolExecutor(1, "parquet")
-            self._writing = self._thread.submit(self._write_group, group)
+            self._writing.do(self._write_group, self._taken())
             return_unused()
         elif len(self._pending) >= MOST_PENDING:
             self._join()
-
-    def _await(self) -> None:
-        """Wait for the group that is being written, and raise what went wrong with it."""
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
-            writing.result()
 
     def _taken(self) -> pa.Table:
         import pyarrow as pa
@@ -79,7 +69,6 @@ class PartWriter:
         _, stream, writer = self._open or self._start()
         writer.write_table(group, row_group_size=GROUP_ROWS)
         self._rows += group.num_rows
-        del group
         return_unused()
         if stream.tell() >= PART_BYTES:
             self._finish()
@@ -125,7 +114,7 @@ class PartWriter:
     ) -> None:
         try:
             if error is None:
-                self._await()
+                self._writing.settle()
                 if self._pending_rows:
                     self._write_group(self._taken())
                 self._finish()
@@ -140,8 +129,7 @@ class PartWriter:
         if error is not None and self._open:
             self._open[1].give_up()
         try:
-            if self._thread:
-                self._thread.shutdown()
+            self._writing.stop()
         finally:
             if error is not None:
                 self._abandon(error)
