@@ -18,6 +18,8 @@ PATIENCE_SECONDS = 1.0
 class Blocks(Peekable):
     """A stream that Arrow reads block by block; `lines` counts the lines up to the end of each, left out or not.
 
+    `given` counts those that have come out of Arrow.
+
     Arrow's own thread reads up to 32 blocks ahead of those that it has given. It is held back to a few here, though
     never for ever, since how many it needs is not promised.
     """
@@ -26,16 +28,16 @@ class Blocks(Peekable):
         super().__init__(source, tail)
         self.held, self.source = lead, source
         self.lines, self._breaks = [0], 0
-        self._given, self._turn = 0, threading.Condition()
+        self.given, self._turn = 0, threading.Condition()
 
     def give(self) -> None:
         """Note that one more block has come out of Arrow."""
         with self._turn:
-            self._given += 1
+            self.given += 1
             self._turn.notify()
 
     def _is_wanted(self) -> bool:
-        return len(self.lines) - 1 - self._given < MOST_AHEAD
+        return len(self.lines) - 1 - self.given < MOST_AHEAD
 
     def read(self, size: int = -1) -> bytes:
         """Return the next block."""
@@ -63,7 +65,7 @@ class Numbering:
 
     def __init__(self, blocks: Blocks, lines_above: int) -> None:
         self.blocks, self.lines_above = blocks, lines_above
-        self.next, self.batches = 0, 0
+        self.next = 0
         self.broken: list[pacsv.InvalidRow] = []
 
     def keep(self, row: pacsv.InvalidRow) -> str:
@@ -76,9 +78,8 @@ class Numbering:
         first = self.next
         taken = self._taken(rows.num_rows)
         self.next = first + rows.num_rows + len(taken)
-        self.batches += 1
         self.blocks.give()
-        offset = self.lines_above if self.blocks.lines[self.batches] == self.next else None
+        offset = self.lines_above if self.blocks.lines[self.blocks.given] == self.next else None
         rejects = tuple(self._reject(row, offset) for row in self.broken[: len(taken)])
         del self.broken[: len(taken)]
         return Batch(rows, self._free(first, taken), rejects, offset)
@@ -92,7 +93,7 @@ class Numbering:
     def upcoming(self) -> str:
         """Name the record after the last one that Arrow has cut, and its line if that is known."""
         record = self.next + len(self.broken)
-        known = self.blocks.lines[self.batches] == self.next and not self.broken
+        known = self.blocks.lines[self.blocks.given] == self.next and not self.broken
         return (
             f"record {record}, which begins on line {record + self.lines_above},"
             if known

@@ -22,7 +22,7 @@ from etl_factory.sources.formats.base import Format, Peekable, damaged_file_erro
 from etl_factory.sources.formats.lattice import ColumnGuess, declared_field
 from etl_factory.sources.specs import CsvFormat
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 8 * 1024 * 1024
 KIND_BYTES = 64 * 1024
 
 
