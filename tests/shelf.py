@@ -18,12 +18,8 @@ import psycopg2
 from demo import systems
 from etl_factory.config.loading import load
 from etl_factory.config.resource import Resource, resources
-from etl_factory.factory import import_operator
+from etl_factory.factory import operator_class
 from etl_factory.operators import google
-from etl_factory.operators.load import GCSToStagingOperator
-from etl_factory.operators.publish import PublishOperator
-from etl_factory.operators.sanitize import SanitizeOperator
-from etl_factory.sources import source_class
 
 STEPS = ("extract", "sanitize", "load", "publish")
 COUNTED = ("inserted", "updated", "unchanged", "superseded", "quarantined")
@@ -41,9 +37,8 @@ class Steps:
 
     def do(self, *steps: str) -> Mapping[str, Any]:
         """Execute steps, once each; return what the last one left."""
-        classes = {"sanitize": SanitizeOperator, "load": GCSToStagingOperator, "publish": PublishOperator}
         for step in steps or STEPS:
-            operator = classes.get(step) or import_operator(source_class(self.resource.source_type).transfer)
+            operator = operator_class(step, self.resource.source_type)
             self.tries += 1
             self.left[step] = operator(task_id=step, resource=self.resource).execute(self._context())
         return self.left[(steps or STEPS)[-1]]

@@ -6,21 +6,22 @@ import sys
 from importlib import import_module
 
 import airflow.providers.amazon.aws.assets.s3
-import airflow.providers.google.cloud.hooks.gcs
-import airflow.providers.google.cloud.transfers.gcs_to_bigquery  # noqa: F401 - inherited by forked tasks
+import airflow.providers.google.cloud.hooks.gcs  # noqa: F401 - inherited by forked tasks
 import pyarrow.parquet  # noqa: F401 - inherited by forked tasks
 from airflow.__main__ import main
 
-SOURCES = (
-    "azure_blob_to_gcs", "bigquery_to_staging", "gcs_to_gcs", "mysql_to_gcs", "postgres_to_gcs", "s3_to_gcs"
-)  # fmt: skip
-STEPS = ("sanitizing", "load", "loading", "publishing")
+# What operators import only once they execute.
+LATER = ("sanitizing", "loading", "publishing")
 
 if __name__ == "__main__":
-    import_module("etl_factory.loader")
-    for name in SOURCES:
-        import_module(f"etl_factory.transfers.{name}")
-    for name in STEPS:
+    import etl_factory.loader  # noqa: F401 - Airflow has put the plugins on the path
+    from etl_factory.factory import STEPS, operator_class
+    from etl_factory.sources import SOURCES
+
+    for source in SOURCES:
+        for step in STEPS:
+            operator_class(step, source.type)
+    for name in LATER:
         import_module(f"etl_factory.operators.{name}")
     sys.argv = ["airflow", "scheduler"]
     main()

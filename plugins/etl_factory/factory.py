@@ -71,15 +71,15 @@ def build_dag(
 def _task(step: str, resource: Resource, only: str | None) -> BaseOperator:
     if only not in (None, f"{resource.name}.{step}"):
         return BaseOperator(task_id=step, **task_settings(resource))
-    operator = import_operator(STEPS[step] or source_class(resource.source_type).transfer)
     outlets = {"outlets": [published(resource)]} if step == "publish" else {}
-    task: BaseOperator = operator(task_id=step, resource=resource, **outlets, **task_settings(resource))
+    made = operator_class(step, resource.source_type)
+    task: BaseOperator = made(task_id=step, resource=resource, **outlets, **task_settings(resource))
     return task
 
 
-def import_operator(path: str) -> type[Any]:
-    """Import `module:Class`: only the source types and steps in use cost their providers' import."""
-    module, _, name = path.partition(":")
+def operator_class(step: str, source_type: str) -> type[Any]:
+    """Import a step's operator: only the source types and steps in use cost their providers' import."""
+    module, _, name = (STEPS[step] or source_class(source_type).transfer).partition(":")
     operator: type[Any] = getattr(import_module(module), name)
     return operator
 

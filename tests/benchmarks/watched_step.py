@@ -91,18 +91,12 @@ def execute(asked: dict[str, Any]) -> dict[str, Any]:
         __import__(name)
     from etl_factory.config.loading import load
     from etl_factory.config.resource import resources
-    from etl_factory.factory import import_operator
-    from etl_factory.operators.load import GCSToStagingOperator
-    from etl_factory.operators.publish import PublishOperator
-    from etl_factory.operators.sanitize import SanitizeOperator
-    from etl_factory.sources import source_class
+    from etl_factory.factory import operator_class
 
     (source,) = load(Path(asked["root"])).sources
     (resource,) = resources(source.tenant, source.spec)
     step, left = asked["step"], asked["left"]
-    transfer = import_operator(source_class(resource.source_type).transfer)
-    operators = {"sanitize": SanitizeOperator, "load": GCSToStagingOperator, "publish": PublishOperator}
-    operator: Any = operators.get(step, transfer)(task_id=step, resource=resource)
+    operator: Any = operator_class(step, resource.source_type)(task_id=step, resource=resource)
     task = SimpleNamespace(try_number=1, xcom_pull=lambda task_ids: left.get(task_ids.rpartition(".")[2]))
     run = SimpleNamespace(
         run_id=asked["run_id"], run_after=datetime.now(UTC), run_type="manual", conf=asked.get("conf", {})

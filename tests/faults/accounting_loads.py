@@ -22,13 +22,10 @@ from google.cloud import storage
 from demo import systems
 from etl_factory.config.loading import load
 from etl_factory.config.resource import Resource, resources
-from etl_factory.factory import import_operator
+from etl_factory.factory import operator_class
 from etl_factory.landing.manifest import Manifest, load_manifest
 from etl_factory.operators import google
 from etl_factory.operators.load import GCSToStagingOperator
-from etl_factory.operators.publish import PublishOperator
-from etl_factory.operators.sanitize import SanitizeOperator
-from etl_factory.sources import source_class
 from etl_factory.warehouse.ledger import Head, Ledger
 
 STEPS = ("extract", "sanitize", "load", "publish")
@@ -69,9 +66,7 @@ class Run:
 
     def do(self, step: str, class_: type[Any] | None = None) -> Mapping[str, Any]:
         """Execute one step, once."""
-        classes = {"sanitize": SanitizeOperator, "load": GCSToStagingOperator, "publish": PublishOperator}
-        transfer = source_class(self.resource.source_type).transfer
-        operator = class_ or classes.get(step) or import_operator(transfer)
+        operator = class_ or operator_class(step, self.resource.source_type)
         self.tries += 1
         self.left[step] = operator(task_id=step, resource=self.resource).execute(self._context())
         return self.left[step]

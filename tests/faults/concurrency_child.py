@@ -19,18 +19,14 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from etl_factory.config.resource import Resource
-from etl_factory.factory import import_operator
-from etl_factory.operators.load import GCSToStagingOperator
-from etl_factory.operators.publish import PublishOperator
-from etl_factory.operators.sanitize import SanitizeOperator
-from etl_factory.sources import source_class
+from etl_factory.factory import operator_class
 from etl_factory.warehouse.client import Warehouse
 
 STEPS = ("extract", "sanitize", "load", "publish")
-OPERATORS = {"sanitize": SanitizeOperator, "load": GCSToStagingOperator, "publish": PublishOperator}
 PRELOAD = (
     "concurrency_child", "google.cloud.bigquery", "google.cloud.storage", "adbc_driver_postgresql.dbapi",
     "airflow.providers.google.cloud.hooks.bigquery", "etl_factory.transfers.postgres_to_gcs",
+    "etl_factory.operators.sanitize", "etl_factory.operators.load", "etl_factory.operators.publish",
     "etl_factory.operators.publishing", "etl_factory.operators.sanitizing",
 )  # fmt: skip
 TRIES, SECONDS = 10, 60
@@ -94,18 +90,13 @@ def run(asked: Chain) -> Done:
     left, refusals = dict(asked.left), list[str]()
     ENTERED.set(asked.gate and (asked.gate, f"{asked.resource.dag_id}.{asked.resource.name}.{asked.run_id}"))
     for step in asked.steps:
-        operator = _operator(asked.resource, step)
+        operator = operator_class(step, asked.resource.source_type)(task_id=step, resource=asked.resource)
         try:
             left[step] = _tried(operator, asked, left, refusals)
         except AirflowSkipException as reason:
             refusals.append(str(reason))
             break
     return Done(left, refusals)
-
-
-def _operator(resource: Resource, step: str) -> Any:
-    transfer = source_class(resource.source_type).transfer
-    return (OPERATORS.get(step) or import_operator(transfer))(task_id=step, resource=resource)
 
 
 def _tried(operator: Any, asked: Chain, left: Mapping[str, Any], refusals: list[str]) -> Any:

@@ -23,17 +23,14 @@ from airflow.providers.google.cloud.hooks.gcs import GCSHook  # noqa: F401 - imp
 from crash_boundaries import Strike
 
 from etl_factory.config.resource import Resource
-from etl_factory.factory import import_operator
-from etl_factory.operators.load import GCSToStagingOperator
-from etl_factory.operators.publish import PublishOperator
+from etl_factory.factory import operator_class
 from etl_factory.operators.publishing import Publisher  # noqa: F401 - imported once, as above
-from etl_factory.operators.sanitize import SanitizeOperator
 from etl_factory.operators.sanitizing import Sanitizer  # noqa: F401 - imported once, as above
-from etl_factory.sources import source_class
 from etl_factory.sources.specs import SourceSpec  # noqa: F401 - unpickled here
 
 PRELOAD = (
-    "crash_child", "google.cloud.bigquery", "google.cloud.storage", "boto3", "azure.storage.blob", "MySQLdb",
+    "crash_child", "etl_factory.operators.sanitize", "etl_factory.operators.load", "etl_factory.operators.publish",
+    "google.cloud.bigquery", "google.cloud.storage", "boto3", "azure.storage.blob", "MySQLdb",
     "adbc_driver_postgresql.dbapi", "airflow.providers.google.cloud.hooks.bigquery",
     "etl_factory.transfers.postgres_to_gcs", "etl_factory.transfers.mysql_to_gcs",
     "etl_factory.transfers.bigquery_to_staging", "etl_factory.transfers.gcs_to_gcs",
@@ -102,9 +99,7 @@ def _execute(order: Order) -> dict[str, Any]:
 
 
 def _operator(order: Order) -> Any:
-    classes = {"sanitize": SanitizeOperator, "load": GCSToStagingOperator, "publish": PublishOperator}
-    transfer = source_class(order.resource.source_type).transfer
-    class_ = classes.get(order.step) or import_operator(transfer)
+    class_ = operator_class(order.step, order.resource.source_type)
     return class_(task_id=order.step, resource=order.resource)
 
 
