@@ -115,15 +115,16 @@ def forget() -> None:
 
 def wait_for_dags(airflow: Airflow, sources: list[str]) -> None:
     """Wait until the DAG processor has made a DAG of every source."""
+
+    def missing() -> list[str]:
+        return [source for source in sources if not airflow.has_dag(f"{TENANT}__{source}")]
+
     with step("Wait for the DAG processor"):
-        deadline = time.monotonic() + 120
-        while missing := [s for s in sources if not airflow.has_dag(f"{TENANT}__{s}")]:
-            if time.monotonic() > deadline:
-                errors = airflow.call("GET", "/importErrors")["import_errors"]
-                raise DemoFailed(
-                    f"no DAG for {', '.join(missing)}; import errors: {json.dumps(errors, indent=2)}"
-                )
-            time.sleep(1)
+        if not airflow.parse_until(lambda: not missing(), 120):
+            errors = airflow.call("GET", "/importErrors")["import_errors"]
+            raise DemoFailed(
+                f"no DAG for {', '.join(missing())}; import errors: {json.dumps(errors, indent=2)}"
+            )
 
 
 def load_and_check(

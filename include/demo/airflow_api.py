@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from etl_factory.cli import airflow_api
 from etl_factory.cli.airflow_login import password_login
-from etl_factory.errors import RefusedError
+from etl_factory.errors import RefusedError, TransientError
+
+ASK_SECONDS = 15
 
 
 class Airflow(airflow_api.Airflow):
@@ -22,8 +26,25 @@ class Airflow(airflow_api.Airflow):
         self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
         return self.trigger(dag_id, conf)
 
-    def parse_again(self) -> None:
-        """Have the DAG processor read the config files now, rather than at its next turn."""
+    def parse_until(self, is_done: Callable[[], bool], seconds: float) -> bool:
+        """Have the DAG processor read the config files now, rather than at its next turn; say whether that was in time.
+
+        It is asked again every few seconds: it forgets what it is asked while it reads that very file.
+        """
+        begin = asked = time.monotonic()
+        while True:
+            now = time.monotonic()
+            with suppress(TransientError):  # an Airflow that is slow to answer
+                if is_done():
+                    return True
+                if now >= asked:
+                    asked = now + ASK_SECONDS
+                    self._parse()
+            if now > begin + seconds:
+                return False
+            time.sleep(0.5)
+
+    def _parse(self) -> None:
         for dag in self.call("GET", "/dags?limit=1")["dags"]:
             try:
                 self.call("PUT", f"/parseDagFile/{dag['file_token']}")

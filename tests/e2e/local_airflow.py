@@ -11,7 +11,7 @@ from typing import Any
 from demo.airflow_api import Airflow
 
 TENANTS = Path(__file__).parent / "tenants"
-SECONDS = 600
+SECONDS, PARSE_SECONDS = 600, 90
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,8 @@ class Local:
 
     def await_dags(self, *dag_ids: str) -> None:
         """Wait until the DAG processor has made these DAGs."""
-        begin, asked = time.monotonic(), 0.0
-        deadline = begin + 90
-        while missing := [dag_id for dag_id in dag_ids if not self.airflow.has_dag(dag_id)]:
-            errors = self.airflow.call("GET", "/importErrors")["import_errors"]
-            if time.monotonic() > begin + asked:  # a request is lost where the file is being parsed
-                self.airflow.parse_again()
-                asked += 15
-            assert time.monotonic() < deadline, f"no DAG {missing}; import errors: {errors}"
-            time.sleep(0.5)
+        done = self.airflow.parse_until(lambda: all(map(self.airflow.has_dag, dag_ids)), PARSE_SECONDS)
+        assert done, f"no DAG {dag_ids}; import errors: {self.airflow.call('GET', '/importErrors')}"
 
     def task(self, dag_id: str, run_id: str, task_id: str) -> str:
         """Return a task's final state and what it logged as an error or as its reason to skip."""

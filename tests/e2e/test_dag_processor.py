@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 
 import psycopg2
 import pytest
-from local_airflow import TENANTS, Local
+from local_airflow import PARSE_SECONDS, TENANTS, Local
 
 pytestmark = [pytest.mark.stack, pytest.mark.airflow]
 
@@ -39,20 +38,16 @@ def test_breaking_and_mending_a_file_changes_only_its_dag(local: Local) -> None:
         return {tag["name"] for tag in local.airflow.call("GET", f"/dags/{dag_id}")["tags"]}
 
     def await_tag(name: str) -> None:
-        deadline = time.monotonic() + 90
-        while name not in tags("e2e__shop_bq"):
-            assert time.monotonic() < deadline, tags("e2e__shop_bq")
-            time.sleep(1)
+        is_done = local.airflow.parse_until(lambda: name in tags("e2e__shop_bq"), PARSE_SECONDS)
+        assert is_done, tags("e2e__shop_bq")
 
     try:
         file.write_text("source: shop_bq\ntype: [\n")
-        local.airflow.parse_again()
         await_tag("config-error")
         assert tags("e2e__shop_pg") == {"e2e", "postgres"}
         assert local.airflow.call("GET", "/importErrors")["import_errors"] == []
     finally:
         file.write_text(whole)
-        local.airflow.parse_again()
     await_tag("bigquery")
 
 

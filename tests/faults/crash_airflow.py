@@ -23,7 +23,7 @@ from etl_factory.config.resource import Resource
 from etl_factory.errors import RefusedError, TransientError
 from etl_factory.secret_manager import SecretAccess
 
-SECONDS, PARSE_SECONDS = 600, 20
+SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,8 @@ class Ground:
             (folder / f"{name}.yaml").write_text(text)
         (folder / "tenant.yaml").write_text(yaml.safe_dump(world.tenant))
         wanted = [f"{TENANT}__{name}" for name in sources]
-        for _ in range(SECONDS // PARSE_SECONDS):  # a request is lost where the file is being parsed
-            self.airflow.parse_again()
-            with suppress(Stuck):
-                until(lambda: all(map(self.airflow.has_dag, wanted)), "not parsed", PARSE_SECONDS)
-                return
-        raise Stuck(f"not all of {', '.join(wanted)} are there after {SECONDS} s")
+        if not self.airflow.parse_until(lambda: all(map(self.airflow.has_dag, wanted)), SECONDS):
+            raise Stuck(f"not all of {', '.join(wanted)} are there after {SECONDS} s")
 
     def _store_secrets(self, world: World) -> None:
         env = world.env
