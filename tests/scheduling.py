@@ -1,10 +1,14 @@
-"""Which tests run in one process, and in which order, where several share the servers."""
+"""How much is played; which tests run in one process, and in which order, where several share the servers."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+PLAYS_ALL = os.environ.get("ETL_FACTORY_FAULTS") == "all"
+"""Whether `make faults` runs, which plays what `make test` takes a part of."""
 LONGEST = (
     "test_real_runs.py",
     "test_crashes.py",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 
 from edge import Edge, Fault, How
+from scheduling import PLAYS_ALL
 
-ALL = os.environ.get("ETL_FACTORY_FAULTS") == "all"
 AT_MOST_ONE_IN = 8
 """`make test` tries every operation and every fault, in an eighth of their pairs; `make faults` tries all pairs."""
 FOR_EVER = 10_000
@@ -65,7 +64,7 @@ def json_body(status: int) -> tuple[dict[str, str], bytes]:
 
 def pairs(operations: Sequence[Any], wrongs: Sequence[Wrong]) -> list[Any]:
     """Return pairs of operation and fault, spread so that each operation is in some pair however few are tried."""
-    one_in = 1 if ALL else min(AT_MOST_ONE_IN, len(wrongs))
+    one_in = 1 if PLAYS_ALL else min(AT_MOST_ONE_IN, len(wrongs))
     return [
         pytest.param(operation, wrong, id=f"{operation.name}: {wrong.name}")
         for i, operation in enumerate(operations)
@@ -76,4 +75,4 @@ def pairs(operations: Sequence[Any], wrongs: Sequence[Wrong]) -> list[Any]:
 
 def fewer(cases: list[Any]) -> list[Any]:
     """Return half of the pairs that `make test` would try otherwise, for tests that wait until a client gives up."""
-    return cases if ALL else cases[::2]
+    return cases if PLAYS_ALL else cases[::2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,10 +18,10 @@ from demo import systems
 from etl_factory.identity import load_id
 from etl_factory.landing.manifest import load_manifest
 from etl_factory.operators import google
+from scheduling import PLAYS_ALL
 
 pytestmark = pytest.mark.stack
 CLEAR = "clear the run from `extract`"
-IS_WHOLE = os.environ.get("ETL_FACTORY_FAULTS") == "all"
 numbers = count()
 
 
@@ -117,7 +116,7 @@ def test_a_landing_folder_deleted_between_two_steps_is_asked_for_again(hands: Ha
     hands.demand_whole()
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES if IS_WHOLE else ["unkeyed"])
+@pytest.mark.parametrize("strategy", STRATEGIES if PLAYS_ALL else ["unkeyed"])
 def test_landing_folders_of_finished_runs_are_not_missed(hands: Hands) -> None:
     first, _ = hands.begin("manual__1")
     hands.delete_folder(first.run_id)
@@ -134,7 +133,7 @@ def test_landing_folders_of_finished_runs_are_not_missed(hands: Hands) -> None:
 
 @pytest.mark.parametrize(
     ("strategy", "is_deleted"),
-    [("keyed", True), ("unkeyed", False), ("unkeyed", True)][: 3 if IS_WHOLE else 2],
+    [("keyed", True), ("unkeyed", False), ("unkeyed", True)][: 3 if PLAYS_ALL else 2],
 )
 def test_a_cleared_run_reads_its_own_window_again(hands: Hands, is_deleted: bool) -> None:
     asked, first = hands.begin("manual__1")

@@ -11,7 +11,6 @@ With ETL_FACTORY_FAULTS=all there are more rounds, and more sources.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +22,11 @@ from crash_world import World, world
 
 from etl_factory.identity import load_id
 from etl_factory.windows import encode
+from scheduling import PLAYS_ALL
 
 pytestmark = pytest.mark.stack
-IS_WHOLE = os.environ.get("ETL_FACTORY_FAULTS") == "all"
-ROUNDS = 8 if IS_WHOLE else 1
-SOURCES = 20 if IS_WHOLE else 6
+ROUNDS = 8 if PLAYS_ALL else 1
+SOURCES = 20 if PLAYS_ALL else 6
 REFUSED = "another publish of this"
 
 

@@ -16,13 +16,13 @@ from crash_boundaries import Moment, Strike
 from crash_subset import CLEANING, FROM_OUTSIDE, LOADING, PUBLISHING
 
 from fault_profile import PATHS
+from scheduling import PLAYS_ALL
 from shelf import STEPS, Shelf, Steps
 
 pytestmark = pytest.mark.stack
 KEYED = ("load: transactional", "cursor: at", "primary_key: [id]", "max_bad_rows: 60%")
 AS_TEXT = (*KEYED, "columns: {types: {v: STRING}, rename: {v: v_text}}")
 SECONDS = 120
-IS_WHOLE = os.environ.get("ETL_FACTORY_FAULTS") == "all"
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ class Killed:
 
 
 # The other moments in `make faults`.
-@pytest.mark.parametrize("moment", PUBLISHING if IS_WHOLE else PUBLISHING[1:6:2], ids=str)
+@pytest.mark.parametrize("moment", PUBLISHING if PLAYS_ALL else PUBLISHING[1:6:2], ids=str)
 def test_of_a_publish(shelf: Shelf, tmp_path: Path, moment: Moment) -> None:
     report = Killed(shelf, tmp_path).go([moment])
 

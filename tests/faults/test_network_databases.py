@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pytest
-from network_cases import ALL
 from network_line import Line, line_to
 
 from etl_factory.errors import AccountingError, TransientError
@@ -28,9 +27,10 @@ from etl_factory.sources.postgres import PostgresSource
 from etl_factory.transfers.base import extract_table
 from examples import Write
 from fakes import FakeLanding, FakeWarehouse, resource_of
+from scheduling import PLAYS_ALL
 
 pytestmark = pytest.mark.stack
-ROWS, WIDTH = 60_000 if ALL else 25_000, 100
+ROWS, WIDTH = 60_000 if PLAYS_ALL else 25_000, 100
 ALL_BYTES = ROWS * WIDTH
 HANDSHAKE = 300_000  # bytes; login and the list of types take fewer
 ORDERS = Selection(table="orders")
@@ -113,7 +113,7 @@ def test_a_line_that_holds_is_read_whole(database: Database) -> None:
     assert {row for batch in batches for row in batch["note"].to_pylist()} == {"x" * WIDTH}
 
 
-STEPS = 40 if ALL else 2
+STEPS = 40 if PLAYS_ALL else 2
 AFTER = [HANDSHAKE + step * (ALL_BYTES - HANDSHAKE) // STEPS + step for step in range(STEPS)]
 
 
@@ -133,7 +133,7 @@ def test_a_line_cut_in_mid_read_is_never_the_end_of_the_rows(
     assert database.read()[0] == ROWS
 
 
-EARLY = [1, 20, 100, 500, 1_000, 2_000, 4_000] if ALL else [1, 1_000]
+EARLY = [1, 20, 100, 500, 1_000, 2_000, 4_000] if PLAYS_ALL else [1, 1_000]
 
 
 @pytest.mark.parametrize("after", EARLY)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import HealthCheck, settings
 
-IS_LONG = os.environ.get("ETL_FACTORY_FAULTS") == "all"
+from scheduling import PLAYS_ALL
+
 TIMES = 25
 
 
 def searching(examples: int) -> settings:
     """Return how a property is searched."""
     return settings(
-        max_examples=examples * TIMES if IS_LONG else examples,
-        derandomize=not IS_LONG,
+        max_examples=examples * TIMES if PLAYS_ALL else examples,
+        derandomize=not PLAYS_ALL,
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

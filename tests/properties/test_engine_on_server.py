@@ -14,11 +14,11 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from model_source import Setting
 from model_story import Again, Load, Publish, Wait, World, Write
-from search import IS_LONG
 
 from etl_factory.operators import google
 from etl_factory.schema.types import Field
 from etl_factory.warehouse.ledger import COUNTS
+from scheduling import PLAYS_ALL
 
 pytestmark = pytest.mark.stack
 STORY = (
@@ -81,7 +81,7 @@ def server(stack: dict[str, str]) -> Iterator[Server]:
         server.client.delete_dataset(name, delete_contents=True, not_found_ok=True)
 
 
-@pytest.mark.parametrize("name", list(SETTINGS)[: None if IS_LONG else 3])
+@pytest.mark.parametrize("name", list(SETTINGS)[: None if PLAYS_ALL else 3])
 def test_the_engine_and_the_server_publish_the_same(
     name: str, client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

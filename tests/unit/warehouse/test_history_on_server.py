@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from etl_factory.warehouse.ddl import HISTORY_TYPES, create_quarantine
 from etl_factory.warehouse.history import MIXED
 from etl_factory.warehouse.judgement import TWICE_CURRENT
 from etl_factory.warehouse.sql import SHRUNK
+from scheduling import PLAYS_ALL
 
 pytestmark = pytest.mark.stack
 PLAIN: dict[str, Any] = {"strategy": "replace"}
@@ -88,7 +88,7 @@ def test_a_snapshot_with_bad_rows_does_not_say_what_is_gone(shop: Shop) -> None:
     assert shop.rows("name", "_etl_is_current") == [("b",), ("c",)]
 
 
-@pytest.mark.parametrize("seed", [11, 2] if os.environ.get("ETL_FACTORY_FAULTS") == "all" else [11])
+@pytest.mark.parametrize("seed", [11, 2] if PLAYS_ALL else [11])
 def test_versions_tell_every_snapshot_again(shop: Shop, seed: int) -> None:
     """Whatever changed, left and came back: the table as of each snapshot is that snapshot."""
     chance = random.Random(seed)
