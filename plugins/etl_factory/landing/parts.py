@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from etl_factory.landing.aside import Aside
 from etl_factory.landing.behind import Behind
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 PART_BYTES = 256 * 1024 * 1024
 GROUP_ROWS = 128 * 1024
 GROUP_BYTES = 8 * 1024 * 1024  # one group is filled while another is compressed and sent
+# Without dictionaries, writing takes half as long, and zstd makes the parts no larger: it finds what repeats itself.
+# Nobody asks a part for its statistics: it is loaded whole.
+OPTIONS: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": False,
+    "write_statistics": False,
+}
 MOST_PENDING = 256  # batches of a few rows hold far more memory than their bytes
 
 
@@ -79,7 +87,7 @@ class PartWriter:
         stack = ExitStack()
         stream = Behind(stack.enter_context(self.landing.create(self._uri())))
         stack.callback(stream.stop)
-        writer = pq.ParquetWriter(stream, self.schema, compression="zstd", compression_level=1)
+        writer = pq.ParquetWriter(stream, self.schema, **OPTIONS)
         self._open = (stack, stream, writer)
         return self._open
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +26,7 @@ from etl_factory.schema.types import (
     is_uuid,
     staged_arrow,
 )
+from etl_factory.schema.uuids import spelt_uuids
 
 # BigQuery's dates and moments run from year 1 to year 9999, its TIME within a day; here in days and seconds.
 DAYS, _SECONDS, _DAY = (-719162, 2932896), (-62135596800, 253402300799), (0, 86399)
@@ -117,7 +117,7 @@ def _storage(array: pa.Array, field: Field) -> pa.Array:
     """Unwrap dictionaries, runs and extensions; a UUID becomes its text, a JSON string its own text."""
     array = decoded(array)
     if is_uuid(array.type):
-        return pa.array([v and str(UUID(bytes=v)) for v in array.storage.to_pylist()], pa.string())
+        return spelt_uuids(array)
     if is_json(array.type) and field.type != "JSON":
         return parsing.unquoted(array.storage)
     return array.storage if isinstance(array, pa.ExtensionArray) else array

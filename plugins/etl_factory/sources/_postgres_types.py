@@ -23,9 +23,9 @@ class PostgresColumn:
 
 NUMERIC, JSON, JSONB, UUID = 1700, 114, 3802, 2950
 TEMPORAL = {1082: "date", 1114: "timestamp", 1184: "timestamptz"}
-# Types that ADBC reads exactly, as measured; any other is cast to text by the server.
+# Types that ADBC reads exactly, as measured; any other is cast to text by the server. A UUID is spelt here.
 _EXACT = {16: "bool", 21: "int16", 23: "int32", 20: "int64", 700: "float", 701: "double",
-          25: "string", 1043: "string", 17: "binary"}  # fmt: skip
+          25: "string", 1043: "string", 17: "binary", UUID: "string"}  # fmt: skip
 # char(n), whose cast to text drops trailing blanks, and inet, whose cast adds a mask: printed instead.
 _CAST_DIFFERS = (1042, 869)
 CURSORS = {20: "integer", 21: "integer", 23: "integer", 1082: "date", 1114: "naive", 1184: "instant"}
