@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from etl_factory.config.document import printable
 from etl_factory.config.loading import BrokenFile
@@ -67,6 +68,7 @@ def schedule(cron: str | None, timezone: str) -> str:
     return f"{words} (`{cron}`), {timezone} time" if words else f"`{cron}`, {timezone} time"
 
 
+@cache
 def _in_words(cron: str) -> str | None:
     """Spell cron fields in English; None for those that cron_descriptor has no words for (`2 10,*/3 * * *`)."""
     from cron_descriptor import FormatException, MissingFieldException, Options, get_description

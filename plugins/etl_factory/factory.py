@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import import_module
 from typing import Any
 
+import attrs
 from airflow.sdk import DAG, Asset, BaseOperator, Param, TaskGroup, chain
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.timetables.trigger import CronTriggerTimetable
@@ -64,7 +66,9 @@ def build_dag(
             with TaskGroup(resource.name, tooltip=description.reads(resource)):
                 chain(*(_task(step, resource, only) for step in STEPS))
     # After its tasks: else each would have its own copy, which Airflow validates twice whenever it serialises the DAG.
-    dag.params = ParamsDict(run_parameters(list(source.resources)))
+    # Unvalidated: their defaults are the same for every source, and valid, which costs as much to find as all the rest.
+    with attrs.validators.disabled():
+        dag.params = ParamsDict(run_parameters(list(source.resources)))
     return dag
 
 
@@ -84,8 +88,12 @@ def operator_class(step: str, source_type: str) -> type[Any]:
     return operator
 
 
+@cache
 def timetable(schedule: str | None, timezone: str) -> CronTriggerTimetable | None:
-    """Return a timetable whose cron fields mean the tenant's own clock; None runs by hand only."""
+    """Return a timetable whose cron fields mean the tenant's own clock; None runs by hand only.
+
+    Sources of the same schedule share it: Airflow describes each in words as it is made.
+    """
     return None if schedule in (None, MANUAL) else CronTriggerTimetable(str(schedule), timezone=timezone)
 
 

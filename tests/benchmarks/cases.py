@@ -54,6 +54,9 @@ def _tables(system: str, scale: Scale) -> Iterator[Case]:
         if table.shape == "mixed":
             yield Case(group, "ours to GCS", "ours_tables:to_gcs", on, rounds=1)
             yield Case(group, "write only", "limits:arrow_to_parquet", on, rounds=scale.rounds)
+            rounds = min(scale.rounds, 2)
+            yield Case(group, "DuckDB scanner", "candidates:duckdb_scanner", on, "bench", rounds)
+            yield Case(group, "ConnectorX", "candidates:connectorx_stream", on, "bench", rounds)
 
 
 def _slow_tables(group: str, on: dict[str, Any], scale: Scale) -> Iterator[Case]:

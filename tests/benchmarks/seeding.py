@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,10 @@ def _seed_s3(scale: Scale) -> None:
         aws_access_key_id="local", aws_secret_access_key="local",
     )  # fmt: skip
     client.create_bucket(Bucket=BUCKET)
-    for folder, count in scale.folders():
-        for name, data in blobs(count, scale.object_bytes):
-            client.put_object(Bucket=BUCKET, Key=f"{folder}/{name}", Body=data)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    held = {found["Key"]: found["Size"] for page in pages for found in page.get("Contents", ())}
+    for key, data in _missing(scale, held):
+        client.put_object(Bucket=BUCKET, Key=key, Body=data)
 
 
 def _seed_azure(scale: Scale) -> None:
@@ -103,6 +104,14 @@ def _seed_azure(scale: Scale) -> None:
     container = service.get_container_client(BUCKET)
     with suppress(ResourceExistsError):
         container.create_container()
+    held = {found.name: found.size for found in container.list_blobs()}
+    for key, data in _missing(scale, held):
+        container.upload_blob(key, data, overwrite=True)
+
+
+def _missing(scale: Scale, held: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """Yield the objects that are not there in the right size, by key."""
     for folder, count in scale.folders():
         for name, data in blobs(count, scale.object_bytes):
-            container.upload_blob(f"{folder}/{name}", data, overwrite=True)
+            if held.get(f"{folder}/{name}") != len(data):
+                yield f"{folder}/{name}", data

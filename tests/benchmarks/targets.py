@@ -74,7 +74,7 @@ def _databases(system: str) -> list[Target]:
 def _table(system: str, shape: str) -> list[Target]:
     whole, tenth, where = f"{system}/{shape}", f"{system}/{shape}_tenth", f"{TITLES[system]}, {SHAPES[shape]}"
     part, peak = f"{where}: part of {LIMITS[system]}", f"{where}: peak memory above the start"
-    long, short = (whole, "ours", "above_mb"), (tenth, "ours", "above_mb")
+    longer = f"{where}: peak memory with 10 times the rows"
     beside_dlt = [
         _rate(f"{where}: rate beside dlt's default", tenth, "dlt default", 25),
         _rate(f"{where}: rate beside dlt's fastest", whole, "dlt fastest", 1.5),
@@ -84,8 +84,8 @@ def _table(system: str, shape: str) -> list[Target]:
         *(beside_dlt if system == "postgres" else []),
         _rate(part, whole, "limit", SHARES[system]),
         *(_rate(part, whole, "limit", share, stretch=True) for share in STRETCHES[system]),
-        Target(peak, long, "at most", 300, (), "MB"),
-        Target(f"{peak} with 10 times the rows", long, "at most", 1.10, (short,), "x"),
+        Target(peak, (whole, "ours", "above_mb"), "at most", 300, (), "MB"),
+        Target(longer, (whole, "ours", "peak_mb"), "at most", 1.10, ((tenth, "ours", "peak_mb"),), "x"),
     ]
 
 

@@ -107,7 +107,7 @@ NAMED = (
     "PostgreSQL, 3 integers: part of the `COPY binary` limit",
     "MySQL, 16 mixed columns: rate beside the stock operator",
     "MySQL, 16 mixed columns: part of the client's `--quick` limit",
-    "MySQL, 16 mixed columns: peak memory above the start with 10 times the rows",
+    "MySQL, 16 mixed columns: peak memory with 10 times the rows",
     "PostgreSQL: seconds beside those of reading and of writing, one after the other",
     "CSV to clean Parquet: rate beside pandas",
     "JSON Lines to clean Parquet: part of what pyarrow.csv reads",

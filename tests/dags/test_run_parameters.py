@@ -20,6 +20,11 @@ def test_what_a_run_reads_is_what_the_form_offers() -> None:
     assert tuple(tenant_dags()["acme__shop_db"].params) == KEYS
 
 
+def test_the_defaults_are_valid_though_the_factory_does_not_let_airflow_validate_them() -> None:
+    for dag in tenant_dags().values():
+        dag.params.validate()
+
+
 def test_the_form_offers_the_dags_own_resources_as_a_choice() -> None:
     for dag in tenant_dags("acme").values():
         schema = dag.params.get_param("resources").schema

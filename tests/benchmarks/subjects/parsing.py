@@ -180,6 +180,7 @@ def _names(sources: int) -> Iterator[tuple[str, str]]:
 
 
 def _our_folder(folder: Path, sources: int) -> Path:
+    os.environ["ETL_FACTORY_SCHEDULES"] = "on"  # the local stack turns them off, and Airflow does less then
     for tenant, source in _names(sources):
         (folder / tenant).mkdir(exist_ok=True)
         (folder / tenant / "tenant.yaml").write_text(TENANT.replace("tenant: bench", f"tenant: {tenant}"))
