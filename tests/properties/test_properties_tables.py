@@ -12,6 +12,7 @@ from hypothesis import given
 from model_source import Setting
 from model_story import (
     Again,
+    Backfill,
     Begin,
     End,
     Load,
@@ -103,6 +104,33 @@ STORIES = {
 @pytest.mark.parametrize("name", STORIES)
 def test_a_story_of_a_table(world_of: WorldOf, name: str) -> None:
     setting, *story = STORIES[name]
+    tell(world_of(setting), story)
+
+
+DAY = 86_400
+MOVING = {
+    "every_change_moves_a_row_to_another_day": (
+        Setting(is_partitioned=True), Write(1), Write(2), Load(), Wait(DAY), Write(1), Load(), Wait(DAY), Write(1),
+        Write(2, "put_null"), Load(), Wait(DAY), Write(2), Write(3), Load(),
+    ),
+    "an_older_version_comes_late_and_by_itself": (
+        Setting("date", 2 * DAY, is_partitioned=True), Write(1), Wait(DAY), Load(stops=True), Wait(DAY), Write(1),
+        Wait(DAY), Load(), Publish(0),
+    ),
+    "a_rival_moves_the_row_between_the_question_and_the_transaction": (
+        Setting("naive", 2 * DAY, is_partitioned=True), Write(1), Wait(DAY), Load(), Wait(DAY), Write(1), Wait(1),
+        Load(stops=True), Wait(DAY), Write(1), Wait(1), Load(stops=True), Publish(1, rival=2), Publish(2),
+    ),
+    "a_mark_goes_off_on_another_day": (
+        Setting(deletes="mark", is_partitioned=True), Write(1), Write(2), Load(), Write(1, "delete"), Wait(60), Load(),
+        Wait(DAY), Write(1), Load(), Wait(DAY), Backfill(2 * DAY, 2 * DAY),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_a_row_that_moves_between_partitions_is_there_once(world_of: WorldOf, name: str) -> None:
+    setting, *story = MOVING[name]
     tell(world_of(setting), story)
 
 
