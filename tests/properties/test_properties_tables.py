@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +30,10 @@ from model_story import (
 )
 from search import searching
 
+from etl_factory.errors import TransientError
 from etl_factory.operators import google
+from etl_factory.operators.publishing import Publisher
+from etl_factory.warehouse.ledger import COUNTS
 
 pytestmark = pytest.mark.timeout(7200)  # the long search
 WorldOf = Callable[[Setting], World]
@@ -132,6 +136,29 @@ MOVING = {
 def test_a_row_that_moves_between_partitions_is_there_once(world_of: WorldOf, name: str) -> None:
     setting, *story = MOVING[name]
     tell(world_of(setting), story)
+
+
+def test_a_row_that_somebody_moves_before_the_transaction_is_found_by_the_retry(world_of: WorldOf) -> None:
+    world = world_of(Setting(is_partitioned=True))
+    for step in (Write(1), Wait(60), Load(), Wait(DAY), Write(1), Wait(60), Load(stops=True)):
+        step.happen(world)
+    loader, run = world.loader, world.loader.runs[1]
+    manifest, start = loader._load(run), loader.warehouse.start_query
+
+    def after_a_move(*asked: Any) -> Any:
+        loader.warehouse.start_query = start  # type: ignore[method-assign]  # as before
+        loader.client.rows(f"UPDATE `{loader.resource.table_id}` SET seen = NULL WHERE id = 1")
+        return start(*asked)
+
+    loader.warehouse.start_query = after_a_move  # type: ignore[method-assign,assignment]  # once
+    publisher = Publisher(loader.resource, loader.warehouse, manifest, run.run_id)
+    with pytest.raises(TransientError, match="were moved to other partitions meanwhile"):
+        publisher.run()
+    assert loader.head() == loader.known
+
+    told = publisher.run()
+    assert {name: count for name, count in told.items() if name in COUNTS and count} == {"updated": 1}
+    assert loader.published() == Counter(run.rows)
 
 
 GOING_BACK = {

@@ -21,7 +21,7 @@ from etl_factory.warehouse import sql
 from etl_factory.warehouse.client import Warehouse
 from etl_factory.warehouse.ddl import HISTORY_TYPES
 from etl_factory.warehouse.ledger import COUNTS, Head, Ledger, LoadRow
-from etl_factory.warehouse.pruning import partitioning, pruned, touched
+from etl_factory.warehouse.pruning import idle, partitioning, pruned, touched
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Table
@@ -199,11 +199,14 @@ class Publisher:
 
     def _pruned(self, publication: sql.Publication, held: Table) -> sql.Publication:
         """Bound what a merge scans; the partitions that it touches are asked for by one small query."""
-        by = partitioning(held)
-        if by is None or publication.strategy != "merge":
+        if publication.strategy != "merge":
             return publication
-        query = touched(publication, by) if self.manifest.rows_staged else ""
-        return pruned(publication, by, [row["part"] for row in self.warehouse.rows(query)] if query else ())
+        if not self.manifest.rows_staged:
+            return idle(publication)
+        by = partitioning(held)
+        if by is None:
+            return publication
+        return pruned(publication, by, [row["part"] for row in self.warehouse.rows(touched(publication, by))])
 
     def _report(self, row: LoadRow | None, outcome: str) -> dict[str, Any]:
         manifest = self.manifest

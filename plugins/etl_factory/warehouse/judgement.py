@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from etl_factory.warehouse.ddl import IS_CURRENT
+from etl_factory.warehouse.ddl import IS_CURRENT, METADATA
 from etl_factory.warehouse.nested import published, scalar
 from etl_factory.warehouse.publication import Publication, StagedColumn
-from etl_factory.warehouse.quoting import identifier, text
+from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 UNBALANCED = "etl-factory: unbalanced"
 TWICE = (
@@ -78,11 +78,14 @@ def same_keys(to: Publication, one: str, other: str) -> str:
 
 
 def compared(to: Publication) -> str:
-    """Return the published rows `t` that a merge compares with, to be joined."""
-    table = identifier(to.table)
-    return (
-        f"{table} AS t" if not to.partitions else f"(SELECT * FROM {table} AS t WHERE {to.partitions}) AS t"
-    )
+    """Return the published rows `t` that a merge compares with, to be joined.
+
+    Columns are named, since a column that the load does not have may be one that nobody lets it read.
+    """
+    table = f"{identifier(to.table)} AS t"
+    if not to.partitions:
+        return table
+    return f"(SELECT {identifiers(*to.names, *METADATA)} FROM {table}\n  WHERE {to.partitions}) AS t"
 
 
 def within(to: Publication) -> str:

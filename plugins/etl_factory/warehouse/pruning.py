@@ -67,9 +67,14 @@ def touched(to: Publication, by: Partitioning) -> str:
 
 
 def pruned(to: Publication, by: Partitioning, begins: Collection[date | None]) -> Publication:
-    """Return a merge that looks at the partitions that begin there; at none where no row is staged."""
-    is_certain = by.column in to.keys or not begins
+    """Return a merge that looks at the partitions that begin there."""
+    is_certain = by.column in to.keys
     return replace(to, partitions=_condition(by, begins), asserts_partitions=not is_certain)
+
+
+def idle(to: Publication) -> Publication:
+    """Return a merge of no rows, which looks at nothing."""
+    return replace(to, partitions="FALSE")
 
 
 def _staged(to: Publication, by: Partitioning) -> str:

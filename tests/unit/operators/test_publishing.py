@@ -593,7 +593,7 @@ def test_a_run_that_read_nothing_leaves_the_watermark(write: Write) -> None:
 
 BY_DAY = f"{ORDERS}\nprimary_key: [{{}}]\npartition_by: updated_at"
 DAY = datetime(2025, 6, 1, tzinfo=UTC)
-WITHIN = "(SELECT * FROM `{}` AS t WHERE {}) AS t"
+WITHIN = "FROM `{}` AS t\n  WHERE {}) AS t"
 
 
 def partitioned(write: Write, key: str = "id", **values: Any) -> tuple[Publisher, FakeWarehouse]:
@@ -612,8 +612,12 @@ def test_a_merge_looks_at_the_partitions_that_it_was_found_to_touch(write: Write
     assert WITHIN.format(TABLE, day) in fake.statements[-1]
 
 
-def test_an_empty_load_asks_for_no_partitions_and_looks_at_none(write: Write) -> None:
+@pytest.mark.parametrize("partitions", [{TABLE: "updated_at"}, {}], ids=["partitioned", "whole"])
+def test_an_empty_load_asks_for_no_partitions_and_looks_at_none(
+    write: Write, partitions: dict[str, str]
+) -> None:
     made, fake = partitioned(write, rows_read=0, rows_staged=0)
+    fake.partitions = partitions
     made.run()
 
     assert not any(" AS part FROM " in sql for sql in fake.statements)
@@ -627,7 +631,7 @@ def test_backfills_and_replays_are_bounded_too(write: Write, mode: Mode) -> None
     made, fake = partitioned(write, plan=planned(mode), extra={"replay": replayed})
     made.run()
 
-    assert "AS t WHERE t.`updated_at` >= TIMESTAMP" in fake.statements[-1]
+    assert "AS t\n  WHERE t.`updated_at` >= TIMESTAMP" in fake.statements[-1]
 
 
 def test_the_job_goes_by_the_same_id_whatever_is_touched(write: Write) -> None:

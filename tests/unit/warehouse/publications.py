@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from etl_factory.schema.types import Field
-from etl_factory.warehouse.pruning import Partitioning, pruned
+from etl_factory.warehouse.pruning import Partitioning, idle, pruned
 from etl_factory.warehouse.publication import Publication, StagedColumn
 
 FIELDS = (
@@ -101,7 +101,7 @@ PUBLICATIONS = {
     ),
     "partitioned_with_key": by_day(KEYED),
     "partitioned_with_its_column_in_the_key": by_day(replace(KEYED, keys=("id", "updated_at"))),
-    "partitioned_with_key_and_nothing_staged": pruned(KEYED, BY_DAY, ()),
+    "nothing_staged_with_key": idle(KEYED),
     "partitioned_with_deletes_marked": by_day(
         replace(KEYED, deletes="mark", keys_staging=f"{BASE.staging}_keys")
     ),

@@ -43,7 +43,8 @@ CREATE TEMP TABLE _judged AS SELECT s.*, CASE
     s._etl_modified > o.modified OR (s._etl_modified = o.modified AND s._etl_source_uri > t._etl_source_uri))) THEN 'superseded'
   ELSE 'updated' END AS _etl_action
 FROM _ranked AS s
-LEFT JOIN (SELECT * FROM `acme-analytics.raw.shop_db__orders` AS t WHERE t.`updated_at` >= TIMESTAMP '2025-01-01 00:00:00+00:00' AND t.`updated_at` < TIMESTAMP '2025-01-02 00:00:00+00:00' OR t.`updated_at` >= TIMESTAMP '2025-05-31 00:00:00+00:00' AND t.`updated_at` < TIMESTAMP '2025-06-02 00:00:00+00:00' OR t.`updated_at` IS NULL) AS t ON s._etl_rank = 1 AND s.`id` = t.`id`
+LEFT JOIN (SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, `_etl_load_id`, `_etl_loaded_at`, `_etl_source_uri` FROM `acme-analytics.raw.shop_db__orders` AS t
+  WHERE t.`updated_at` >= TIMESTAMP '2025-01-01 00:00:00+00:00' AND t.`updated_at` < TIMESTAMP '2025-01-02 00:00:00+00:00' OR t.`updated_at` >= TIMESTAMP '2025-05-31 00:00:00+00:00' AND t.`updated_at` < TIMESTAMP '2025-06-02 00:00:00+00:00' OR t.`updated_at` IS NULL) AS t ON s._etl_rank = 1 AND s.`id` = t.`id`
 LEFT JOIN (SELECT load_id, published_at, uri, MAX(object_modified) AS modified FROM `acme-analytics.raw_etl._loads__shop_db__orders` WHERE kind = 'file' GROUP BY load_id, published_at, uri) AS o
   ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at AND o.uri = t._etl_source_uri
 LEFT JOIN _stale AS d ON d.uri = s._etl_source_uri;

@@ -31,7 +31,8 @@ CREATE TEMP TABLE _judged AS SELECT s.*, CASE
   WHEN NOT (o.snapshot_at IS NULL OR @snapshot_at > o.snapshot_at OR (@snapshot_at = o.snapshot_at AND COALESCE(s.`updated_at` >= t.`updated_at`, TRUE))) THEN 'superseded'
   ELSE 'updated' END AS _etl_action
 FROM _ranked AS s
-LEFT JOIN (SELECT * FROM `acme-analytics.raw.shop_db__orders` AS t WHERE t.`updated_at` >= TIMESTAMP '2025-01-01 00:00:00+00:00' AND t.`updated_at` < TIMESTAMP '2025-01-02 00:00:00+00:00' OR t.`updated_at` >= TIMESTAMP '2025-05-31 00:00:00+00:00' AND t.`updated_at` < TIMESTAMP '2025-06-02 00:00:00+00:00' OR t.`updated_at` IS NULL) AS t ON s._etl_rank = 1 AND s.`id` = t.`id` AND s.`updated_at` = t.`updated_at`
+LEFT JOIN (SELECT `id`, `updated_at`, `price`, `weight`, `details`, `shape`, `tags`, `_etl_load_id`, `_etl_loaded_at`, `_etl_source_uri` FROM `acme-analytics.raw.shop_db__orders` AS t
+  WHERE t.`updated_at` >= TIMESTAMP '2025-01-01 00:00:00+00:00' AND t.`updated_at` < TIMESTAMP '2025-01-02 00:00:00+00:00' OR t.`updated_at` >= TIMESTAMP '2025-05-31 00:00:00+00:00' AND t.`updated_at` < TIMESTAMP '2025-06-02 00:00:00+00:00' OR t.`updated_at` IS NULL) AS t ON s._etl_rank = 1 AND s.`id` = t.`id` AND s.`updated_at` = t.`updated_at`
 LEFT JOIN (SELECT load_id, published_at, MAX(snapshot_at) AS snapshot_at FROM `acme-analytics.raw_etl._loads__shop_db__orders`
   WHERE kind IN ('load', 'replayed') GROUP BY load_id, published_at) AS o ON o.load_id = t._etl_load_id AND o.published_at = t._etl_loaded_at;
 
