@@ -215,3 +215,12 @@ def test_a_hostile_name_stays_inside_its_quotes() -> None:
     )
 
     assert re.sub(r"`(\\.|[^`\\])*`", " ", hostile) == re.sub(r"`(\\.|[^`\\])*`", " ", plain)
+
+
+def test_an_append_compares_with_a_window_of_constants() -> None:
+    """So it is bounded where the table is partitioned by the cursor."""
+    publication = PUBLICATIONS["transactional_without_key"]
+    (scanned,) = scans(publication)
+
+    assert f"FROM `{publication.table}` AS t\nWHERE {publication.window}) GROUP BY" in scanned
+    assert "@" not in publication.window
