@@ -123,7 +123,8 @@ class FakeLanding:
 class FakeWarehouse:
     """Tables by id; a job runs once, ends as `failure` says, and its effect is what `publish` does.
 
-    `heads`, `loads` and `files` are the ledger's rows by kind.
+    `heads`, `loads` and `files` are the ledger's rows by kind; `partitions` says by which columns tables are
+    partitioned, and `begins` where the partitions begin that a publish touches.
     """
 
     target: Any
@@ -133,6 +134,8 @@ class FakeWarehouse:
     files: list[dict[str, Any]] = field(default_factory=list)
     failure: EtlFactoryError | None = None
     publish: Callable[[str, Mapping[str, Any]], None] = lambda job_id, parameters: None
+    partitions: dict[str, str] = field(default_factory=dict)
+    begins: list[Any] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -144,14 +147,19 @@ class FakeWarehouse:
         self.statements.append(sql)
 
     def rows(self, sql: str, *, absent_ok: bool = False, **parameters: Any) -> list[dict[str, Any]]:
+        if " AS part FROM " in sql:
+            self.statements.append(sql)
+            return [{"part": begin} for begin in self.begins]
         kinds = {"kind = 'load'": self.loads, "kind = 'file'": self.files}
         return next((rows for kind, rows in kinds.items() if kind in sql), self.heads)
 
     def table(self, table_id: str) -> Any:
         if table_id not in self.tables:
             return None
-        schema = [SimpleNamespace(name=of.name) for of in self.tables[table_id]]
-        return SimpleNamespace(schema=schema, num_rows=0, modified=NOON)
+        schema = [SimpleNamespace(name=of.name, field_type=of.type) for of in self.tables[table_id]]
+        column = self.partitions.get(table_id)
+        by = SimpleNamespace(field=column, type_="DAY") if column else None
+        return SimpleNamespace(schema=schema, num_rows=0, modified=NOON, time_partitioning=by)
 
     def extend(self, table_id: str, field: Field) -> None:
         self.statements.append(f"extend {table_id} {field.ddl}")

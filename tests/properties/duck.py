@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -19,6 +20,9 @@ from etl_factory.schema.types import Field
 from examples import REPOSITORY
 
 PROJECT = "acme-analytics"
+_PARTITIONED = re.compile(
+    r"CREATE TABLE IF NOT EXISTS `([^`]+)`.*\nPARTITION BY (?:(\w+)_TRUNC\()?`(\w+)`", re.DOTALL
+)
 ENVIRONMENT = REPOSITORY / ".venvs/bigquery"
 
 
@@ -93,7 +97,8 @@ class Client:
     """What the package asks of google's client.
 
     `before_publish` runs once, between a publish's reading of the head and its transaction. `lose_answer`:
-    the next publish commits, and nobody hears of it. `seen` counts the rows handed to whoever asks.
+    the next publish commits, and nobody hears of it. `seen` counts the rows handed to whoever asks. The engine has no
+    partitions: `partitions` keeps by which column, of which type, a table would have them.
     """
 
     engine: Engine
@@ -101,6 +106,7 @@ class Client:
     before_publish: Callable[[], None] | None = None
     lose_answer: bool = False
     seen: int = 0
+    partitions: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def query(self, sql: str, job_config: Any, job_id: str | None = None, **options: object) -> Job:
         """Run a query job to its end; raises Conflict for an id that is taken."""
@@ -110,6 +116,8 @@ class Client:
         if is_publish and self.before_publish:
             meanwhile, self.before_publish = self.before_publish, None
             meanwhile()
+        if made := _PARTITIONED.match(sql):
+            self.partitions[made[1]] = (made[3], made[2] or "DATE")
         job = self._run(sql, job_config, job_id or "")
         if is_publish:
             job.lost, self.lose_answer = self.lose_answer, False
@@ -138,13 +146,17 @@ class Client:
         names = self.engine.ask("columns", dataset=dataset, table=table)["names"]
         if not names:
             raise NotFound(table_id)
-        return SimpleNamespace(schema=[SimpleNamespace(name=name) for name in names])
+        column, type_ = self.partitions.get(table_id, ("", ""))
+        schema = [SimpleNamespace(name=name, field_type=type_ if name == column else "") for name in names]
+        by = SimpleNamespace(field=column, type_="DAY") if column else None
+        return SimpleNamespace(schema=schema, time_partitioning=by)
 
     # What only the tests ask
 
     def reset(self, *datasets: str) -> None:
         """Empty these datasets, and forget every job."""
         self.jobs.clear()
+        self.partitions.clear()
         self.before_publish, self.lose_answer = None, False
         self.engine.ask("reset", datasets=list(datasets))
 

@@ -163,7 +163,8 @@ class Loader:
         keys = f"{staging}_keys" if run.manifest.keys else ""
         if keys:
             self.client.fill(keys, fields[:1], ((key,) for key in run.keys))
-        create = {"op": "create", "fields": [f.to_json() for f in fields]}
+        by = self.resource.spec.partition_by
+        create = {"op": "create", "fields": [f.to_json() for f in fields], "partition_by": by}
         is_new = self.warehouse.table(self.resource.table_id) is None
         return run.manifest.then(
             step="load", rows_staged=len(run.rows), fields=tuple(f.to_json() for f in fields),

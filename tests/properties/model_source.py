@@ -39,6 +39,7 @@ class Setting:
     `zone`: of the writers' clock; `knows_zone`: whether `cursor_timezone` says so.
     `settles`: the source tells since when its oldest writing transaction runs, as PostgreSQL does.
     `is_keyed`: the rows have a primary key, and the config names it.
+    `is_partitioned`: the published table is, by the day of the cursor, which moves a row whenever it changes.
     `begin`: when the story begins. `ahead`: by how many seconds Airflow's clock is ahead of the source's.
     """
 
@@ -51,6 +52,7 @@ class Setting:
     knows_zone: bool = True
     settles: bool = False
     is_keyed: bool = True
+    is_partitioned: bool = False
     begin: datetime = datetime(2025, 6, 1, 12, tzinfo=UTC)
     ahead: int = 0
 

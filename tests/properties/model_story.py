@@ -24,6 +24,7 @@ def resource_of(setting: Setting, suffix: str = "") -> Resource:
     """Return the resource that loads the modelled table, into datasets of its own."""
     said: dict[str, Any] = {"table": "public.orders", "load": setting.load}
     said["primary_key"] = ["id"] if setting.is_keyed else []
+    said["partition_by"] = "seen" if setting.is_partitioned and setting.kind != "integer" else None
     to = Destination(PROJECT, "EU", f"raw_{setting.kind}{suffix}", "gs://acme-landing")
     if setting.load == "catalog":
         spec: ResourceSpec = CatalogTable.model_validate(
@@ -207,7 +208,8 @@ def deleting() -> st.SearchStrategy[Setting]:
     """Draw a table whose deleted rows are looked for."""
     kinds = st.sampled_from(("instant", "integer"))
     asked = st.sampled_from(("mark", "remove"))
-    return st.builds(Setting, kinds, _lags(0, 3, 600), deletes=asked, settles=st.booleans())
+    either = st.booleans()
+    return st.builds(Setting, kinds, _lags(0, 3, 600), deletes=asked, settles=either, is_partitioned=either)
 
 
 def _lags(*values: int) -> st.SearchStrategy[int]:
@@ -216,7 +218,7 @@ def _lags(*values: int) -> st.SearchStrategy[int]:
 
 def _common() -> dict[str, st.SearchStrategy[Any]]:
     ahead = st.sampled_from((0, 300, -300, 2 * HOUR))
-    return {"is_keyed": st.booleans(), "ahead": ahead}
+    return {"is_keyed": st.booleans(), "ahead": ahead, "is_partitioned": st.booleans()}
 
 
 # Zone, and a moment some hours before its clocks change; both ways, and by half an hour.

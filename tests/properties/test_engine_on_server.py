@@ -26,7 +26,7 @@ STORY = (
     Load(), Publish(0), Write(2, "delete"), Again(0, is_wiped=True),
 )  # fmt: skip
 SETTINGS = {  # the last ones in `make faults` alone
-    "with_key": Setting(),
+    "with_key": Setting(is_partitioned=True),
     "without_key_naive": Setting("naive", 3600, zone="Europe/Warsaw", is_keyed=False),
     "versions": Setting(load="catalog", history="scd2"),
     "deletes_marked": Setting(deletes="mark"),

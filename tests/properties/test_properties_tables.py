@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given
 from model_source import Setting
 from model_story import (
     Again,
+    Backfill,
     Begin,
     End,
     Load,
@@ -28,7 +30,10 @@ from model_story import (
 )
 from search import searching
 
+from etl_factory.errors import TransientError
 from etl_factory.operators import google
+from etl_factory.operators.publishing import Publisher
+from etl_factory.warehouse.ledger import COUNTS
 
 pytestmark = pytest.mark.timeout(7200)  # the long search
 WorldOf = Callable[[Setting], World]
@@ -104,6 +109,56 @@ STORIES = {
 def test_a_story_of_a_table(world_of: WorldOf, name: str) -> None:
     setting, *story = STORIES[name]
     tell(world_of(setting), story)
+
+
+DAY = 86_400
+MOVING = {
+    "every_change_moves_a_row_to_another_day": (
+        Setting(is_partitioned=True), Write(1), Write(2), Load(), Wait(DAY), Write(1), Load(), Wait(DAY), Write(1),
+        Write(2, "put_null"), Load(), Wait(DAY), Write(2), Write(3), Load(),
+    ),
+    "an_older_version_comes_late_and_by_itself": (
+        Setting("date", 2 * DAY, is_partitioned=True), Write(1), Wait(DAY), Load(stops=True), Wait(DAY), Write(1),
+        Wait(DAY), Load(), Publish(0),
+    ),
+    "a_rival_moves_the_row_between_the_question_and_the_transaction": (
+        Setting("naive", 2 * DAY, is_partitioned=True), Write(1), Wait(DAY), Load(), Wait(DAY), Write(1), Wait(1),
+        Load(stops=True), Wait(DAY), Write(1), Wait(1), Load(stops=True), Publish(1, rival=2), Publish(2),
+    ),
+    "a_mark_goes_off_on_another_day": (
+        Setting(deletes="mark", is_partitioned=True), Write(1), Write(2), Load(), Write(1, "delete"), Wait(60), Load(),
+        Wait(DAY), Write(1), Load(), Wait(DAY), Backfill(2 * DAY, 2 * DAY),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_a_row_that_moves_between_partitions_is_there_once(world_of: WorldOf, name: str) -> None:
+    setting, *story = MOVING[name]
+    tell(world_of(setting), story)
+
+
+def test_a_row_that_somebody_moves_before_the_transaction_is_found_by_the_retry(world_of: WorldOf) -> None:
+    world = world_of(Setting(is_partitioned=True))
+    for step in (Write(1), Wait(60), Load(), Wait(DAY), Write(1), Wait(60), Load(stops=True)):
+        step.happen(world)
+    loader, run = world.loader, world.loader.runs[1]
+    manifest, start = loader._load(run), loader.warehouse.start_query
+
+    def after_a_move(*asked: Any) -> Any:
+        loader.warehouse.start_query = start  # type: ignore[method-assign]  # as before
+        loader.client.rows(f"UPDATE `{loader.resource.table_id}` SET seen = NULL WHERE id = 1")
+        return start(*asked)
+
+    loader.warehouse.start_query = after_a_move  # type: ignore[method-assign,assignment]  # once
+    publisher = Publisher(loader.resource, loader.warehouse, manifest, run.run_id)
+    with pytest.raises(TransientError, match="were moved to other partitions meanwhile"):
+        publisher.run()
+    assert loader.head() == loader.known
+
+    told = publisher.run()
+    assert {name: count for name, count in told.items() if name in COUNTS and count} == {"updated": 1}
+    assert loader.published() == Counter(run.rows)
 
 
 GOING_BACK = {

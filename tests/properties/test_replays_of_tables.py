@@ -61,14 +61,15 @@ def test_the_report_names_the_key_of_what_stays(shelf: Shelf) -> None:
     assert "record 2, key {\"id\": 2}, column 'v': 'infinity' not a DATE" in told["first"]
 
 
-def test_a_row_that_was_read_later_wins(shelf: Shelf) -> None:
+@pytest.mark.parametrize("shape", [(), ("partition_by: at",)], ids=["whole", "partitioned"])
+def test_a_row_that_was_read_later_wins(shelf: Shelf, shape: tuple[str, ...]) -> None:
     fill(shelf, (1, BAD), (2, BAD), (3, BAD), (8, None))
-    shelf.table(*KEYED)
+    shelf.table(*KEYED, *shape)
     shelf.run()
     shelf.things.change(1, "2025-01-01")
     shelf.things.change(2, WORSE)
     shelf.run()
-    shelf.table(*KEYED, "on_unrepresentable: null")
+    shelf.table(*KEYED, *shape, "on_unrepresentable: null")
 
     assert shelf.replay() == {"loaded": 2, "superseded": 2}
     assert shelf.rows("id, CAST(v AS STRING)") == [(1, "2025-01-01"), (2, None), (3, None), (8, None)]
@@ -77,7 +78,7 @@ def test_a_row_that_was_read_later_wins(shelf: Shelf) -> None:
     ]  # fmt: skip
     assert shelf.replay() == {"stay": 2}
 
-    shelf.table(*KEYED, TEXT)
+    shelf.table(*KEYED, *shape, TEXT)
     assert shelf.replay() == {"loaded": 2}
     assert shelf.rows("id, v_text") == [(1, None), (2, WORSE), (3, BAD), (8, None)]
     assert shelf.aside() == []

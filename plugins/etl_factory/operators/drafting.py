@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 
 from etl_factory.config.resource import Resource
@@ -13,6 +13,7 @@ from etl_factory.schema.types import Field
 from etl_factory.sources.specs import CatalogPart, Files, ResourceSpec, TransactionalTable
 from etl_factory.warehouse.ddl import HISTORY_TYPES, MARK_TYPES, METADATA_TYPES
 from etl_factory.warehouse.publication import Deletes, Publication, StagedColumn, Strategy
+from etl_factory.warehouse.quoting import moment
 from etl_factory.windows import CursorValue, Window
 
 CURSOR_TYPES = {"instant": "TIMESTAMP", "naive": "DATETIME", "date": "DATE", "integer": "INT64"}
@@ -134,11 +135,4 @@ class Draft:
 
 
 def _literal(window: Window, value: CursorValue) -> str:
-    text = (
-        value.isoformat(sep=" ")
-        if isinstance(value, datetime)
-        else value.isoformat()
-        if isinstance(value, date)
-        else ""
-    )
-    return f"{CURSOR_TYPES[window.kind]} '{text}'" if text else str(value)
+    return moment(CURSOR_TYPES[window.kind], value) if isinstance(value, date) else str(value)

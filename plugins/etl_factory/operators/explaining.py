@@ -13,10 +13,8 @@ from etl_factory.warehouse import sql
 def explained(error: TerminalError, resource: Resource, manifest: Manifest) -> Exception:
     """Return the error that stands for `error`; itself, when it is none of the script's own."""
     text, name = str(error), f"{resource.dag_id}.{resource.name}"
-    if sql.MOVED in text:
-        return TransientError(
-            f"{name}: another publish of this resource came first; this one will be retried"
-        )
+    if sql.MOVED in text or sql.STRAYED in text:
+        return _overtaken(name, text, resource)
     if sql.SHRUNK in text:
         return _shrunk(name, resource, manifest)
     if sql.TOO_MANY_DELETES in text:
@@ -33,6 +31,17 @@ def explained(error: TerminalError, resource: Resource, manifest: Manifest) -> E
             " published; clear the run from `extract`"
         )
     return _quarantine_changed(name, text) or _gone(name, text, manifest) or error
+
+
+def _overtaken(name: str, text: str, resource: Resource) -> TransientError:
+    if sql.MOVED in text:
+        return TransientError(
+            f"{name}: another publish of this resource came first; this one will be retried"
+        )
+    return TransientError(
+        f"{name}: rows of {resource.table_id} were moved to other partitions meanwhile, by something else than this"
+        " resource's publishes; this one will be retried"
+    )
 
 
 def _quarantine_changed(name: str, text: str) -> StaleError | None:

@@ -21,6 +21,7 @@ from etl_factory.warehouse import sql
 from etl_factory.warehouse.client import Warehouse
 from etl_factory.warehouse.ddl import HISTORY_TYPES
 from etl_factory.warehouse.ledger import COUNTS, Head, Ledger, LoadRow
+from etl_factory.warehouse.pruning import idle, partitioning, pruned, touched
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Table
@@ -74,8 +75,8 @@ class Publisher:
         values = parameters(publication, self.resource, self.manifest, head, self.run_id)
         if held and self.manifest.ddl:
             self._check(sql.checks(publication, names), values)
-        self._apply_ddl(held)
-        self._transact(sql.script(publication), values)
+        table = self._apply_ddl(held)
+        self._transact(publication, table if held else None, values)
 
     @property
     def _name(self) -> str:
@@ -139,7 +140,8 @@ class Publisher:
         except TerminalError as error:
             raise explained(error, self.resource, self.manifest) from error
 
-    def _apply_ddl(self, held: Table | None) -> None:
+    def _apply_ddl(self, held: Table | None) -> Table:
+        """Give the published table its shape, and return it; the quarantine gets its own."""
         table, metadata = self.resource.table_id, metadata_of(self.resource.spec)
         for operation in self.manifest.ddl:
             self._apply(operation, metadata)
@@ -154,6 +156,10 @@ class Publisher:
                 self.warehouse.query(statement)
             held = self.warehouse.table(table) or held
         describe(self.resource, self.warehouse, held)
+        self._shape_quarantine()
+        return held
+
+    def _shape_quarantine(self) -> None:
         quarantine = self.resource.target.quarantine_id
         if (aside := self.warehouse.table(quarantine)) is None:
             self.warehouse.query(sql.create_quarantine(quarantine))
@@ -168,7 +174,9 @@ class Publisher:
         else:
             self.warehouse.query(sql.ddl(table, operation, metadata))
 
-    def _transact(self, statement: str, values: Mapping[str, Any]) -> None:
+    def _transact(self, publication: sql.Publication, held: Table | None, values: Mapping[str, Any]) -> None:
+        # Not by the partitions: a try that looks again may find others, and must find the job of the try before it.
+        statement = sql.script(publication)
         job_id = "_".join(
             (
                 self.manifest.plan.load_id,
@@ -179,6 +187,8 @@ class Publisher:
             )
         )
         try:
+            if held is not None:
+                statement = sql.script(self._pruned(publication, held))
             self.warehouse.run_once(
                 job_id,
                 lambda name: self.warehouse.start_query(statement, values, name),
@@ -186,6 +196,17 @@ class Publisher:
             )
         except TerminalError as error:
             raise explained(error, self.resource, self.manifest) from error
+
+    def _pruned(self, publication: sql.Publication, held: Table) -> sql.Publication:
+        """Bound what a merge scans; the partitions that it touches are asked for by one small query."""
+        if publication.strategy != "merge":
+            return publication
+        if not self.manifest.rows_staged:
+            return idle(publication)
+        by = partitioning(held)
+        if by is None:
+            return publication
+        return pruned(publication, by, [row["part"] for row in self.warehouse.rows(touched(publication, by))])
 
     def _report(self, row: LoadRow | None, outcome: str) -> dict[str, Any]:
         manifest = self.manifest

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from etl_factory.warehouse.ddl import DELETED_AT
-from etl_factory.warehouse.judgement import UNBALANCED, check, same_keys, staged_expression
+from etl_factory.warehouse.judgement import UNBALANCED, check, same_keys, staged_expression, within
 from etl_factory.warehouse.publication import Publication
 from etl_factory.warehouse.quoting import identifier, text
 
@@ -30,6 +30,7 @@ def deletes(to: Publication) -> Iterable[str]:
         yield (
             f"UPDATE {identifier(to.table)} AS t SET {DELETED_AT} = NULL\n"
             f"FROM _here AS h WHERE {same_keys(to, 'h', 't')} AND t.{DELETED_AT} IS NOT NULL"
+            f"{'' if to.finds_deletes else within(to)}"
         )
         yield "CREATE TEMP TABLE _restored AS SELECT @@row_count AS n"
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from etl_factory.warehouse.ddl import IS_CURRENT
+from etl_factory.warehouse.ddl import IS_CURRENT, METADATA
 from etl_factory.warehouse.nested import published, scalar
 from etl_factory.warehouse.publication import Publication, StagedColumn
-from etl_factory.warehouse.quoting import identifier, text
+from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 UNBALANCED = "etl-factory: unbalanced"
 TWICE = (
@@ -25,6 +25,7 @@ TWICE_CURRENT = (
     "etl-factory: the published table holds a primary key more than once among its current rows. Delete all but one"
     " row of each key there, or publish the history into a new table with target_table"
 )
+STRAYED = "etl-factory: partitions moved"
 
 
 def check(condition: str, message: str) -> str:
@@ -76,6 +77,33 @@ def same_keys(to: Publication, one: str, other: str) -> str:
     return " AND ".join(f"{one}.{identifier(key)} = {other}.{identifier(key)}" for key in to.keys)
 
 
+def compared(to: Publication) -> str:
+    """Return the published rows `t` that a merge compares with, to be joined.
+
+    Columns are named, since a column that the load does not have may be one that nobody lets it read.
+    """
+    table = f"{identifier(to.table)} AS t"
+    if not to.partitions:
+        return table
+    return f"(SELECT {identifiers(*to.names, *METADATA)} FROM {table}\n  WHERE {to.partitions}) AS t"
+
+
+def within(to: Publication) -> str:
+    """Return what a statement adds to its condition on `t`, so that it scans these partitions alone."""
+    return f"\n  AND ({to.partitions})" if to.partitions else ""
+
+
+def none_elsewhere(to: Publication) -> Iterable[str]:
+    """Assert that no staged key lies in another partition, as after somebody's own UPDATE since they were found.
+
+    That reads the key and partition columns alone.
+    """
+    if to.asserts_partitions:
+        elsewhere = f"s._etl_rank = 1 AND {same_keys(to, 's', 't')} WHERE ({to.partitions}) IS NOT TRUE"
+        rows = f"SELECT COUNT(*) FROM {identifier(to.table)} AS t JOIN _ranked AS s ON {elsewhere}"
+        yield check(f"({rows}) = 0", STRAYED)
+
+
 def judged(to: Publication) -> Iterable[str]:
     """Fill `_judged` with the staged rows, each with its `_etl_action`."""
     judge = {
@@ -106,6 +134,7 @@ def _merge(to: Publication) -> Iterable[str]:
     if to.is_file:
         yield _stale(to)
     yield f"CREATE TEMP TABLE _ranked AS SELECT s.*, {_rank(to)} AS _etl_rank FROM _staged AS s"
+    yield from none_elsewhere(to)
     yield (
         "CREATE TEMP TABLE _judged AS SELECT s.*, CASE\n"
         f"  WHEN {lacks_key(to, 's')} THEN 'quarantined'\n"
@@ -114,7 +143,7 @@ def _merge(to: Publication) -> Iterable[str]:
         f"  WHEN {content('s', to)} = {content('t', to)} THEN 'unchanged'\n"
         f"  WHEN NOT ({wins(to)}) THEN 'superseded'\n"
         "  ELSE 'updated' END AS _etl_action\n"
-        f"FROM _ranked AS s\nLEFT JOIN {identifier(to.table)} AS t"
+        f"FROM _ranked AS s\nLEFT JOIN {compared(to)}"
         f" ON s._etl_rank = 1 AND {same_keys(to, 's', 't')}\n{origins(to)}"
     )
     yield check("(SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked)", TWICE)

@@ -35,6 +35,8 @@ class Publication:
     `files_staging` is the table with what became of each file, empty where the parameters say it.
     `replays`: the rows were in quarantine; `is_whole`: the table is a snapshot, or several, rather than a history of
     changes.
+    `partitions` is the SQL condition, of constants, on the published rows `t` that a merge looks at, empty for all;
+    `asserts_partitions`: a row with a staged key could lie elsewhere, so the transaction must make sure.
     `absent` names the published columns that the source has no longer: a row published now holds NULL there.
     """
 
@@ -56,6 +58,8 @@ class Publication:
     files_staging: str = ""
     replays: bool = False
     is_whole: bool = False
+    partitions: str = ""
+    asserts_partitions: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

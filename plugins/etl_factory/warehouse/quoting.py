@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 _ESCAPES = str.maketrans({"\\": "\\\\", "`": "\\`", "'": "\\'", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
 
 
@@ -18,3 +20,9 @@ def identifiers(*names: str) -> str:
 def text(value: str) -> str:
     """Quote a text; values of rows and runs never stand in SQL, they are parameters."""
     return f"'{value.translate(_ESCAPES)}'"
+
+
+def moment(type_: str, value: date) -> str:
+    """Write a DATE, DATETIME or TIMESTAMP as a constant: BigQuery prunes partitions by nothing else."""
+    spelt = value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
+    return f"{type_} '{spelt}'"

@@ -23,9 +23,11 @@ from etl_factory.warehouse.judgement import (
     TWICE,
     UNBALANCED,
     check,
+    compared,
     content,
     is_one_of,
     lacks_key,
+    none_elsewhere,
     origins,
     same_keys,
     wins,
@@ -80,6 +82,7 @@ def _merge(to: Publication) -> Iterable[str]:
         "CREATE TEMP TABLE _ranked AS SELECT s.*,\n"
         f"  ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY {latest}) AS _etl_rank FROM _staged AS s"
     )
+    yield from none_elsewhere(to)
     yield (
         "CREATE TEMP TABLE _judged AS SELECT s.*, CASE\n"
         "  WHEN s._etl_epoch <> @epoch THEN 'superseded'\n"
@@ -89,7 +92,7 @@ def _merge(to: Publication) -> Iterable[str]:
         f"  WHEN {content('s', to)} = {content('t', to)} THEN 'unchanged'\n"
         f"  WHEN NOT ({wins(to, 's._etl_snapshot_at')}) THEN 'superseded'\n"
         "  ELSE 'updated' END AS _etl_action\n"
-        f"FROM _ranked AS s\nLEFT JOIN {identifier(to.table)} AS t"
+        f"FROM _ranked AS s\nLEFT JOIN {compared(to)}"
         f" ON s._etl_rank = 1 AND {same_keys(to, 's', 't')}\n{origins(to)}"
     )
     yield check("(SELECT COUNT(*) FROM _judged) = (SELECT COUNT(*) FROM _ranked)", TWICE)

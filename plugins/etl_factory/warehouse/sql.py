@@ -31,6 +31,7 @@ from etl_factory.warehouse.ddl import (
 from etl_factory.warehouse.deletes import TOO_MANY_DELETES, brake_before_ddl, deletes
 from etl_factory.warehouse.history import INSERTED, closed, latest, taken_in
 from etl_factory.warehouse.judgement import (
+    STRAYED,
     UNBALANCED,
     check,
     content,
@@ -39,12 +40,13 @@ from etl_factory.warehouse.judgement import (
     judged,
     same_keys,
     staged_expression,
+    within,
 )
 from etl_factory.warehouse.publication import Publication, StagedColumn, Strategy
 from etl_factory.warehouse.quoting import identifier, identifiers, text
 
 __all__ = [
-    "METADATA", "MOVED", "QUARANTINE_COLUMNS", "REPLAYED", "SHRUNK", "TALLY_COLUMNS", "TOO_MANY_BAD",
+    "METADATA", "MOVED", "QUARANTINE_COLUMNS", "REPLAYED", "SHRUNK", "STRAYED", "TALLY_COLUMNS", "TOO_MANY_BAD",
     "TOO_MANY_DELETES", "UNBALANCED", "Publication", "StagedColumn", "Strategy", "checks", "create_quarantine", "ddl",
     "metadata_columns", "quarantine_columns", "script",
 ]  # fmt: skip
@@ -180,7 +182,7 @@ def _update(to: Publication) -> Iterable[str]:
     yield (
         f"UPDATE {identifier(to.table)} AS t SET\n  {settings},\n  _etl_load_id = {load},"
         " _etl_loaded_at = @loaded_at, _etl_source_uri = s._etl_source_uri\nFROM _judged AS s"
-        f" WHERE s._etl_action = 'updated' AND {same_keys(to, 't', 's')}"
+        f" WHERE s._etl_action = 'updated' AND {same_keys(to, 't', 's')}{within(to)}"
     )
     yield check(f"@@row_count = {count('updated')}", f"{UNBALANCED}, updated rows")
 

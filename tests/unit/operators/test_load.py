@@ -111,6 +111,14 @@ def test_the_job_loads_exactly_the_listed_objects(run: Any, resource: Resource) 
     }  # fmt: skip
 
 
+def test_any_number_of_objects_is_one_job(run: Any, resource: Resource, landing: FakeLanding) -> None:
+    """Load jobs are counted by BigQuery, per table and day; staging has a table of its own per load, too."""
+    parts = tuple(landing.put_table(f"part-{n}", pa.table({"id": [n]})) for n in range(300))
+    jobs, _ = run(sanitized(resource, parts=parts))
+
+    assert [len(job["load"]["sourceUris"]) for _, job in jobs] == [300]
+
+
 def test_arrays_are_loaded_as_arrays(run: Any, resource: Resource) -> None:
     fields = (Field("a", "RECORD", fields=(Field("l", "BIGNUMERIC", "REPEATED"),)),)
     [(_, job)], _ = run(sanitized(resource, fields=tuple(field.to_json() for field in fields)))

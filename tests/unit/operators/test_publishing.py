@@ -441,6 +441,8 @@ def test_a_table_that_was_dropped_is_made_again_of_everything(write: Write, spec
 GONE = f"BigQuery: Not found: Table {STAGING.replace('.', ':', 1)} was not found in location EU"
 EXPLAINED: dict[str, tuple[Callable[[str], TerminalError], str, type[EtlFactoryError], str]] = {
     "head moved": (TerminalError, f"x {sql.MOVED} y", TransientError, "came first; this one will be retried"),
+    "rows moved": (TerminalError, f"x {sql.STRAYED} y", TransientError,
+                   f"rows of {TABLE} were moved to other partitions meanwhile, .*will be retried"),
     "unbalanced": (TerminalError, f"x {sql.UNBALANCED}, inserted rows", AccountingError,
                    f"rows of staging table {STAGING} do not add"),
     "bad keys": (TerminalError, sql.TOO_MANY_BAD, QuarantineError, r"NULL primary key \(id\) for max_bad_rows"),
@@ -585,6 +587,106 @@ def test_a_run_that_read_nothing_leaves_the_watermark(write: Write) -> None:
     made.run()
 
     assert fake.parameters["watermark"] is None
+
+
+# Partitions
+
+BY_DAY = f"{ORDERS}\nprimary_key: [{{}}]\npartition_by: updated_at"
+DAY = datetime(2025, 6, 1, tzinfo=UTC)
+WITHIN = "FROM `{}` AS t\n  WHERE {}) AS t"
+
+
+def partitioned(write: Write, key: str = "id", **values: Any) -> tuple[Publisher, FakeWarehouse]:
+    resource = resource_of(write, BY_DAY.format(key))
+    return ready(resource, staged(resource, **values), partitions={TABLE: "updated_at"}, begins=[DAY])
+
+
+def test_a_merge_looks_at_the_partitions_that_it_was_found_to_touch(write: Write) -> None:
+    made, fake = partitioned(write)
+    made.run()
+    (asked,) = (number for number, sql in enumerate(fake.statements) if " AS part FROM " in sql)
+
+    day = ("t.`updated_at` >= TIMESTAMP '2025-06-01 00:00:00+00:00'"
+           " AND t.`updated_at` < TIMESTAMP '2025-06-02 00:00:00+00:00'")  # fmt: skip
+    assert asked == len(fake.statements) - 2
+    assert WITHIN.format(TABLE, day) in fake.statements[-1]
+
+
+@pytest.mark.parametrize("partitions", [{TABLE: "updated_at"}, {}], ids=["partitioned", "whole"])
+def test_an_empty_load_asks_for_no_partitions_and_looks_at_none(
+    write: Write, partitions: dict[str, str]
+) -> None:
+    made, fake = partitioned(write, rows_read=0, rows_staged=0)
+    fake.partitions = partitions
+    made.run()
+
+    assert not any(" AS part FROM " in sql for sql in fake.statements)
+    assert WITHIN.format(TABLE, "FALSE") in fake.statements[-1]
+    assert sql.STRAYED not in fake.statements[-1]
+
+
+@pytest.mark.parametrize("mode", ["backfill", "replay"])
+def test_backfills_and_replays_are_bounded_too(write: Write, mode: Mode) -> None:
+    replayed = {"loads": [], "files": [], "entries": 0, "left": {}, "rows": 7}
+    made, fake = partitioned(write, plan=planned(mode), extra={"replay": replayed})
+    made.run()
+
+    assert "AS t\n  WHERE t.`updated_at` >= TIMESTAMP" in fake.statements[-1]
+
+
+def test_the_job_goes_by_the_same_id_whatever_is_touched(write: Write) -> None:
+    """Else a retry would not find the job of the try before it, which commits while the partitions are asked for."""
+    made, fake = partitioned(write)
+    made.run()
+    again, other = partitioned(write)
+    other.begins = [DAY, None]
+    again.run()
+
+    assert fake.statements[-1] != other.statements[-1]
+    assert fake.jobs == other.jobs
+
+
+def test_a_table_that_this_publish_makes_is_empty(write: Write) -> None:
+    made, fake = partitioned(write, ddl=(CREATE,))
+    fake.tables.clear()
+    columns = (*FIELDS, *(Field(name, "STRING") for name in sql.METADATA))
+    query = fake.query
+
+    def create(statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        query(statement, parameters)
+        if statement.startswith(f"CREATE TABLE IF NOT EXISTS `{TABLE}`"):
+            fake.tables[TABLE] = columns
+
+    fake.query = create  # type: ignore[method-assign]  # a fake
+    made.run()
+
+    assert not any(" AS part FROM " in sql for sql in fake.statements)
+
+
+@pytest.mark.parametrize("mode", ["live", "full_refresh"])
+def test_only_a_merge_into_partitions_is_bounded(orders: Resource, write: Write, mode: Mode) -> None:
+    resource = resource_of(write, BY_DAY.format("id")) if mode == "full_refresh" else orders
+    for partitions in ({TABLE: "updated_at"}, {}):
+        made, fake = ready(resource, staged(resource, plan=planned(mode)), partitions=partitions)
+        made.run()
+        assert not any(" AS part FROM " in sql for sql in fake.statements)
+
+    unpartitioned, fake = ready(keyed := resource_of(write, BY_DAY.format("id")), staged(keyed))
+    unpartitioned.run()
+    assert f"LEFT JOIN `{TABLE}` AS t ON" in fake.statements[-1]
+
+
+def test_staging_that_goes_while_the_partitions_are_asked_for(write: Write) -> None:
+    made, fake = partitioned(write)
+
+    def rows(statement: str, **_: object) -> list[dict[str, Any]]:
+        if " AS part FROM " in statement:
+            raise NotFoundError(GONE)
+        return []
+
+    fake.rows = rows  # type: ignore[method-assign,assignment]  # a fake
+    with pytest.raises(StaleError, match=f"staging table {STAGING} is gone: clear the run"):
+        made.run()
 
 
 # Columns of ours

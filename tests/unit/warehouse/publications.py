@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from etl_factory.schema.types import Field
+from etl_factory.warehouse.pruning import Partitioning, idle, pruned
 from etl_factory.warehouse.publication import Publication, StagedColumn
 
 FIELDS = (
@@ -34,6 +36,21 @@ BASE = Publication(
 )
 KEYED = replace(BASE, strategy="merge", keys=("id",), cursor="updated_at")
 WINDOW = "(t.`updated_at` < TIMESTAMP '2025-06-01 12:00:00+00:00') OR t.`updated_at` IS NULL"
+BY_DAY = Partitioning("updated_at", "TIMESTAMP", "DAY")
+# Two days that follow each other, one by itself, and the rows without a day.
+DAYS = (
+    datetime(2025, 5, 31, tzinfo=UTC),
+    datetime(2025, 6, 1, tzinfo=UTC),
+    datetime(2025, 1, 1, tzinfo=UTC),
+    None,
+)
+
+
+def by_day(publication: Publication) -> Publication:
+    """Return the merge into a table that is partitioned by day."""
+    return pruned(publication, BY_DAY, DAYS)
+
+
 PUBLICATIONS = {
     "transactional_with_key": KEYED,
     "transactional_with_key_and_a_column_that_left": replace(
@@ -82,6 +99,15 @@ PUBLICATIONS = {
     "replay_of_a_catalog_of_files": replace(
         BASE, strategy="append_files", is_file=True, replays=True, is_whole=True
     ),
+    "partitioned_with_key": by_day(KEYED),
+    "partitioned_with_its_column_in_the_key": by_day(replace(KEYED, keys=("id", "updated_at"))),
+    "nothing_staged_with_key": idle(KEYED),
+    "partitioned_with_deletes_marked": by_day(
+        replace(KEYED, deletes="mark", keys_staging=f"{BASE.staging}_keys")
+    ),
+    "partitioned_backfill_with_deletes_marked": by_day(replace(KEYED, deletes="mark")),
+    "partitioned_files_with_key": by_day(replace(KEYED, cursor=None, is_file=True)),
+    "partitioned_replay_with_key": by_day(replace(KEYED, replays=True)),
     "staged_in_bigquery_under_other_names_and_types": replace(
         KEYED,
         columns=(
