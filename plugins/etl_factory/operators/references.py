@@ -12,12 +12,11 @@ from etl_factory.errors import about
 from etl_factory.landing.manifest import Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.operators.declaring import origin
-from etl_factory.operators.table_parts import ROWS_AT_ONCE
 from etl_factory.schema.as_is import chunks_of, is_loadable, is_proven, loads_as_is
 from etl_factory.schema.casting import cast_column
 from etl_factory.schema.contract import Column
 from etl_factory.schema.sanitize import Cleaning
-from etl_factory.sources.formats.base import damaged_file_errors
+from etl_factory.sources.formats.base import BATCH_ROWS, damaged_file_errors
 from etl_factory.sources.specs import Files, ParquetFormat
 
 # BigQuery takes a `*` in an address for any text, and no two slashes in a row:
@@ -74,7 +73,7 @@ def _holds(cleaning: Cleaning, file: pq.ParquetFile) -> bool:
     }
     if not doubtful:
         return True
-    batches = file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(doubtful))
+    batches = file.iter_batches(batch_size=BATCH_ROWS, columns=list(doubtful))
     return all(
         cast_column(values, values.type, doubtful[name])[1] is None
         for rows in batches

@@ -20,6 +20,8 @@ from etl_factory.schema.casting import cast_column
 from etl_factory.schema.sanitize import EXACT
 from etl_factory.schema.types import Field, scalar_type
 
+# https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet#input_file_requirements
+_COLUMNS = 100  # with more, pages of the usual size may be too much for it
 _COMPRESSIONS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"})
 _ENCODINGS = frozenset({"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"})
 # How a column may be stored, by what it is published as, and the type that its bounds in the footer have.
@@ -45,6 +47,8 @@ _STORED: dict[str, dict[str, pa.DataType | None]] = {
 
 def is_loadable(footer: pq.FileMetaData) -> bool:
     """Whether BigQuery can read a file's pages, which must all be in it, and are of at least one row."""
+    if footer.num_columns > _COLUMNS:
+        return False
     chunks = (chunk for place in range(footer.num_columns) for chunk in chunks_of(footer, place))
     groups = sum(footer.row_group(number).num_rows for number in range(footer.num_row_groups))
     return 0 < footer.num_rows == groups and all(map(_is_readable, chunks))

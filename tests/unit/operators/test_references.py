@@ -286,6 +286,11 @@ def test_a_file_that_bigquery_may_not_read_is_written(
     assert is_referred(files(parquet({"id": [1, 2]}, **options))) is expected
 
 
+@pytest.mark.parametrize(("columns", "expected"), [(100, True), (101, False)])
+def test_many_columns_need_smaller_pages(files: Clean, columns: int, expected: bool) -> None:
+    assert is_referred(files(parquet({f"c{n}": [n] for n in range(columns)}))) is expected
+
+
 def test_a_footer_of_other_files_is_refused_as_ever(files: Clean) -> None:
     summary = io.BytesIO()
     whole = pq.ParquetFile(io.BytesIO(parquet({"id": [1]})))
