@@ -40,6 +40,13 @@ def referred(resource: Resource, landing: Landing, manifest: Manifest, cleaning:
         return replace(part, rows=file.metadata.num_rows)
 
 
+def demand_readable(landing: Landing, part: Part) -> None:
+    """Read a file whole; raises TerminalError, as cleaning does, when it is damaged."""
+    with landing.open(part) as stream, about(origin(part)), damaged_file_errors():
+        for _ in pq.ParquetFile(stream).iter_batches(batch_size=BATCH_ROWS):
+            continue
+
+
 def _may_be(resource: Resource, manifest: Manifest) -> bool:
     """Tell whether the rows are wanted whole, and each without its place in the file, by which keys are ranked."""
     spec, plan, (part,) = resource.spec, manifest.plan, manifest.parts

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from etl_factory.landing.manifest import Manifest, load_manifest
 from etl_factory.operators import google
@@ -118,6 +119,19 @@ def test_a_catalog(shelf: Shelf, history: str) -> None:
     assert is_referred(second)
     kept = [] if history == "none" else [(1, "a"), (2, None), (2, None)]
     assert shelf.rows() == sorted([(1, "b"), (3, "ż"), *kept], key=str)
+
+
+def test_a_damaged_page_that_nobody_has_read_is_refused_by_bigquery_and_told(shelf: Shelf) -> None:
+    shelf.objects(*TRANSACTIONAL)
+    whole = parquet(*((n, None, None) for n in range(1000)))
+    shelf.drop("a.parquet", whole[:4] + bytes(500) + whole[504:])
+    steps = shelf.steps()
+    steps.do("extract", "sanitize")
+    assert is_referred(steps)
+
+    with pytest.raises(AirflowFailException, match=r"/drop/a\.parquet: the file is damaged"):
+        steps.do("load")
+    assert shelf.rows() == []
 
 
 def test_every_step_can_be_tried_again(shelf: Shelf) -> None:
