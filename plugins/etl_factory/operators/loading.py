@@ -73,8 +73,8 @@ class StagingLoad:
         try:
             demand_unchanged(self.landing, self.parts)
             self._demand_readable()
-        except TerminalError as found:
-            return found
+        except TerminalError as cause:
+            return cause
         if self.held is None or self.held == self.rows:
             return error
         found = "; ".join(differences(self.landing, self.parts))
