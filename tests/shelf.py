@@ -90,6 +90,10 @@ class Shelf:
             Bucket=self.bucket, Key=key, Body=text if isinstance(text, bytes) else text.encode()
         )
 
+    def drop(self, key: str, data: bytes) -> None:
+        """Put an object into the folder `drop` of the landing bucket."""
+        google.landing(self.resource).blob(f"gs://{self.bucket}/drop/{key}").upload_from_string(data)
+
     def table(self, *lines: str) -> Resource:
         """Write the YAML of a resource that reads the table `things`."""
         return self._write("postgres", "pg", f"table: {self.name}.things", *lines)
@@ -98,13 +102,18 @@ class Shelf:
         """Write the YAML of a resource that reads the bucket's files."""
         return self._write("s3", "aws", f"path: s3://{self.bucket}/**", *lines)
 
+    def objects(self, *lines: str) -> Resource:
+        """Write the YAML of a resource that reads the folder `drop` of the landing bucket."""
+        return self._write("gcs", "", f"path: gs://{self.bucket}/drop/**", *lines)
+
     def _write(self, type_: str, connection: str, *lines: str) -> Resource:
         tenant = {
             "tenant": "acme", "project": "acme-analytics", "location": "EU", "dataset": self.name,
             "landing": f"gs://{self.bucket}",
         }  # fmt: skip
         body = "".join(f"    {line}\n" for line in lines)
-        text = f"source: shop\ntype: {type_}\nconnection: {connection}\nresources:\n  things:\n{body}"
+        named = f"connection: {connection}\n" if connection else ""
+        text = f"source: shop\ntype: {type_}\n{named}resources:\n  things:\n{body}"
         (self.root / "acme").mkdir(parents=True, exist_ok=True)
         (self.root / "acme" / "tenant.yaml").write_text("".join(f"{k}: {v}\n" for k, v in tenant.items()))
         (self.root / "acme" / "shop.yaml").write_text(text)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks.files import write_csv, write_jsonl
+from benchmarks.files import write_csv, write_jsonl, write_parquet
 from benchmarks.shapes import Table
 from benchmarks.subjects import places
 
@@ -69,6 +69,11 @@ def csv_with_floats(rows: int) -> Work:
 def jsonl(rows: int) -> Work:
     """Prepare the sanitize of a JSON Lines file."""
     return _file("jsonl", write_jsonl, rows)
+
+
+def clean_parquet(rows: int) -> Work:
+    """Prepare the sanitize of a Parquet file that is clean already, and holds no text."""
+    return _file("parquet", write_parquet, rows)
 
 
 def _file(kind: str, write: Callable[[Path, int], None], rows: int) -> Work:

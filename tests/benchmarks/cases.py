@@ -76,9 +76,10 @@ def _files(scale: Scale, folder: Path) -> Iterator[Case]:
         yield Case(f"files/{kind}", "pandas", "other_tools:pandas_file", on, "bench", scale.rounds)
         yield Case(f"files/{kind}", "limit", "limits:arrow_csv", csv, rounds=scale.rounds)
         yield Case(f"files/{kind}", "sequential read", "limits:sequential_read", on, rounds=scale.rounds)
-    for name, rows in (("parquet", scale.file_rows), ("parquet_tenth", max(scale.file_rows // 10, 1))):
-        on = {"path": str(file_of(folder, "parquet", rows)), "format": "parquet", "rows": rows}
-        yield Case(f"files/{name}", "ours", "ours_files:sanitize", on, rounds=scale.rounds)
+    for name, kind in (("parquet", "parquet"), ("parquet_text", "text.parquet")):
+        for size, rows in (("", scale.file_rows), ("_tenth", max(scale.file_rows // 10, 1))):
+            on = {"path": str(file_of(folder, kind, rows)), "format": "parquet", "rows": rows}
+            yield Case(f"files/{name}{size}", "ours", "ours_files:sanitize", on, rounds=scale.rounds)
 
 
 def _objects(scale: Scale) -> Iterator[Case]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
+BLOCK = 50_000  # rows of Parquet that are made; the rest repeats them
 
 
 def records(rows: int) -> Iterator[dict[str, Any]]:
@@ -48,23 +50,43 @@ def write_jsonl(path: Path, rows: int) -> None:
 
 
 def write_parquet(path: Path, rows: int) -> None:
+    """Write the rows, without their text, as Parquet whose names and types are clean already."""
+    _write_parquet(path, rows, [_typed(record) for record in records(min(rows, BLOCK))])
+
+
+def write_parquet_with_text(path: Path, rows: int) -> None:
     """Write the rows as Parquet whose names and types are clean already."""
+    made = list(records(min(rows, BLOCK)))
+    _write_parquet(path, rows, [record | _typed(record) for record in made])
+
+
+def _typed(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a row's values that are no text, in types of their own."""
+    values = {name: record[name] for name in ("id", "weight", "stock", "is_active")}
+    values["price"] = Decimal(record["price"])
+    values["valid_from"] = date.fromisoformat(record["valid_from"])
+    return values | {"updated_at": datetime.fromisoformat(record["updated_at"])}
+
+
+def _write_parquet(path: Path, rows: int, block: list[dict[str, Any]]) -> None:
+    """Write a block of rows again and again, as row groups of the writer's usual size."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    block = 50_000
-    made = list(records(min(rows, block)))
-    table = pa.Table.from_pylist(made)
-    with pq.ParquetWriter(path, table.schema, compression="zstd") as writer:
-        for start in range(0, rows, block):
-            writer.write_table(table.slice(0, min(block, rows - start)))
+    table = pa.Table.from_pylist(block)
+    blocks = [table.slice(0, min(BLOCK, rows - start)) for start in range(0, rows, BLOCK)]
+    pq.write_table(pa.concat_tables(blocks), path, compression="zstd")
+
+
+WRITERS: dict[str, Callable[[Path, int], None]] = {
+    "csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet, "text.parquet": write_parquet_with_text,
+}  # fmt: skip
 
 
 def make_files(folder: Path, rows: int) -> None:
     """Make all files that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    kinds = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
-    for kind, write in kinds.items():
+    for kind, write in WRITERS.items():
         for size in (rows, max(rows // 10, 1)):
             path = file_of(folder, kind, size)
             if not path.exists():

@@ -26,8 +26,13 @@ def titles() -> dict[str, tuple[str, str]]:
             found[f"{system}/{shape}"] = (f"{name}, {said}", "rows/s")
             found[f"{system}/{shape}_tenth"] = (f"{name}, {said}, a tenth of the rows", "rows/s")
     found |= {f"files/{kind}": (f"{title} to clean Parquet", "rows/s") for kind, title in
-              (("csv", "CSV"), ("jsonl", "JSON Lines"), ("parquet", "Clean Parquet"),
-               ("parquet_tenth", "Clean Parquet, a tenth of the rows,"))}  # fmt: skip
+              (("csv", "CSV"), ("jsonl", "JSON Lines"))}  # fmt: skip
+    for kind, title in (
+        ("parquet", "Clean Parquet without text"),
+        ("parquet_text", "Clean Parquet with text"),
+    ):
+        found[f"files/{kind}"] = (f"{title}, to be loaded as it is", "rows/s")
+        found[f"files/{kind}_tenth"] = (f"{title}, to be loaded as it is, a tenth of the rows", "rows/s")
     for store, title in (("s3", "S3"), ("azure_blob", "Azure Blob")):
         found[f"objects/{store}_all"] = (f"Objects from {title}", "objects/s")
         found[f"objects/{store}_tenth"] = (f"Objects from {title}, a tenth of them", "objects/s")

@@ -111,7 +111,7 @@ NAMED = (
     "PostgreSQL: seconds beside those of reading and of writing, one after the other",
     "CSV to clean Parquet: rate beside pandas",
     "JSON Lines to clean Parquet: part of what pyarrow.csv reads",
-    "Clean Parquet: seconds with 10 times the rows",
+    "Clean Parquet without text: seconds with 10 times the rows",
     "Objects from S3: rate beside the stock operator",
     "Objects from Azure Blob: rate beside the stock operator",
     "1,000 sources: CPU beside the same operators by hand",

@@ -37,6 +37,10 @@ def test_files_and_parts_are_handled_by_column(path: str) -> None:
     assert calls.per_million_rows(getattr(calls, path), few, many) <= VECTORISED
 
 
+def test_a_clean_parquet_file_costs_the_same_whatever_its_size() -> None:
+    assert calls.per_million_rows(calls.clean_parquet, 5_000, 15_000) == 0
+
+
 @pytest.mark.stack
 @pytest.mark.parametrize("system", ["postgres", gap("mysql")])
 def test_tables_are_read_by_column(system: str, stack: dict[str, str]) -> None:

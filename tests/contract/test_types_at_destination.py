@@ -31,6 +31,9 @@ from google.cloud import bigquery, storage
 from table_systems import Column, System
 from type_values import ASIDE, MORE, SET_UP, TOO_WIDE_HERE
 
+from etl_factory.landing.manifest import Part
+from etl_factory.operators import sanitizing
+from etl_factory.operators.references import referred
 from etl_factory.schema.naming import column_name
 from etl_factory.sources.base import Selection
 from tally import TALLIES, Tally
@@ -41,6 +44,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 Aside = Mapping[str, tuple[Any, ...]]
+# The columns of a Parquet file that BigQuery loads as they are.
+CLEAN = (
+    "truth", "int_8", "int_16", "int_32", "int_64", "float_32", "float_64", "decimal_9_2", "decimal_full", "words",
+    "long_words", "few_words", "bytes", "long_bytes", "fixed_bytes", "day", "day_64", "clock_us", "local_us",
+    "moment_us", "moment_zone",
+)  # fmt: skip
 COMPUTED = {
     "postgres": (
         "CREATE TABLE typed (LIKE typed_once, doubled bigint GENERATED ALWAYS AS (small::bigint * 2) STORED)"
@@ -191,6 +200,28 @@ class TestFiles:
         moved = {n: replace(of, values=((None, None),) * first + of.values) for n, of in old.items()}
         self.check("Parquet files", found, columns | moved, PARQUET_ASIDE)
         assert {name: found.types[name] for name in INT96} == dict.fromkeys(INT96, "TIMESTAMP")
+
+    def test_parquet_as_it_is(self, destination: Destination, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is loaded from the file itself is just what is loaded after cleaning."""
+        taken: list[Part | None] = []
+
+        def referring(*arguments: Any) -> Part | None:
+            taken.append(referred(*arguments))
+            return taken[-1]
+
+        monkeypatch.setattr(sanitizing, "referred", referring)
+        held = {
+            name: replace(of, values=tuple(v for v in of.values if v[1] not in PARQUET_ASIDE.get(name, ())))
+            for name, of in PARQUET.items()
+            if name in CLEAN
+        }
+        reads = f"path: {self.put(destination, a=parquet_file(held))}\n    format: parquet"
+        found = destination.publish("alone", "gcs", reads, "")
+
+        assert [part and part.rows for part in taken] == [4]
+        self.check("Parquet files", found, held, {})
+        uri = f"gs://{BUCKET}/{destination.dataset}/a"
+        assert {row["_etl_source_uri"] for row in found.rows} == {uri}
 
     def test_json_lines(self, destination: Destination) -> None:
         columns = spread(JSON, JSON_ASIDE, None)

@@ -65,6 +65,7 @@ class Draft:
             cursor=self._cursor,
             window=self._window(),
             is_file=isinstance(spec, Files),
+            is_one_file=self._is_one_file,
             checks_shrink=self.checks_shrink,
             absent=self._absent(held),
             deletes=self.deletes if is_newest else "ignore",
@@ -107,6 +108,12 @@ class Draft:
             for f in fields
             if not f.name.startswith("_etl_") and f.name not in unseen
         )
+
+    @property
+    def _is_one_file(self) -> bool:
+        """Whether the rows are staged as they are in a file, of which no row of theirs says that they are from it."""
+        staged = {document["name"] for document in self.manifest.fields}
+        return isinstance(self.spec, Files) and "_etl_source_uri" not in staged
 
     def _absent(self, held: Collection[str]) -> tuple[str, ...]:
         """Name the published columns that this load does not have: its rows hold NULL there."""

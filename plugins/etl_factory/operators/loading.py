@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etl_factory.errors import AccountingError, EtlFactoryError, StaleError, TerminalError
+from etl_factory.errors import AccountingError, EtlFactoryError, TerminalError
 from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.unchanged import demand_unchanged, differences
@@ -41,7 +41,7 @@ class StagingLoad:
         """Load, once.
 
         Raises StaleError when an object is not the listed one, AccountingError when the rows do not add up;
-        both name the object.
+        both name the object. A source's file that BigQuery refuses since it is damaged is named by its own address.
         """
         demand_unchanged(self.landing, self.parts)
         try:
@@ -61,11 +61,20 @@ class StagingLoad:
         self.held = self.warehouse.row_count(self.table)
         return self.held == self.rows
 
+    def _demand_readable(self) -> None:
+        """Raise TerminalError where a source's own file, of which nobody has read all before, is damaged."""
+        from etl_factory.operators.references import demand_readable
+
+        for part in self.parts:
+            if part.source:
+                demand_readable(self.landing, part)
+
     def _explained(self, error: TerminalError) -> TerminalError:
         try:
             demand_unchanged(self.landing, self.parts)
-        except StaleError as changed:
-            return changed
+            self._demand_readable()
+        except TerminalError as cause:
+            return cause
         if self.held is None or self.held == self.rows:
             return error
         found = "; ".join(differences(self.landing, self.parts))

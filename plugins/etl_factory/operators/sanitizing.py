@@ -21,6 +21,7 @@ from etl_factory.operators.declaring import Moved, Watch, inferred, origin, stea
 from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.findings import Findings
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
+from etl_factory.operators.references import referred
 from etl_factory.operators.sampling import Take, takes
 from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
 from etl_factory.operators.table_parts import demand_rows, is_clean, table_batches
@@ -125,7 +126,9 @@ class Sanitizer:
         """Read all values for the schema, then clean; what the ledger keeps is joined, for the next load."""
         declared = self._declared()
         cleaning, decision = self._plan(declared, published)
-        written = self._reused(cleaning) or self._rewritten(cleaning)
+        written = self._referred(cleaning)
+        cleaning = cleaning.bare if written else cleaning
+        written = written or self._reused(cleaning) or self._rewritten(cleaning)
         return Made(cleaning, decision, written, merge_schemas([of for of in (self._held, declared) if of]))
 
     @cached_property
@@ -224,6 +227,14 @@ class Sanitizer:
         if self.manifest.schema:
             return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.manifest.schema)))
         return inferred(self._takes, self.ahead.open, self._reader)
+
+    def _referred(self, cleaning: Cleaning) -> Written | None:
+        """Take the one file itself, where cleaning would add no more to its rows than where they are from."""
+        part = referred(self.resource, self.landing, self.manifest, cleaning) if self.is_file else None
+        if part is None or part.source is None:
+            return None
+        of, self.staged = part.source, part.rows or 0
+        return Written((part,), files=(FileTally(of.uri, of.version, of.modified, of.size, self.staged, 0),))
 
     def _reused(self, cleaning: Cleaning) -> Written | None:
         """Take extract's own parts, where cleaning would write the very same rows again."""

@@ -67,6 +67,11 @@ class Cleaning:
         own = all(column.original == column.field.name for column in self.columns)
         return own and schema.equals(self.arrow)
 
+    @property
+    def bare(self) -> Cleaning:
+        """The same cleaning of rows that are staged without the file and the record that each is from."""
+        return replace(self, is_file=False)
+
     def spelt(self, spelling: Spelling) -> Cleaning:
         """The same cleaning of text in a spelling; raises SchemaError for a format of a column that is not there."""
         if self.declared.names:

@@ -29,7 +29,8 @@ class Publication:
     """One publish as data; ids are `project.dataset.table`.
 
     `keys` and `cursor` are published names; `window` is the SQL condition on the published cursor that
-    bounds what an append compares with, empty for all. `is_file`: staging has `_etl_source_uri`, `_etl_record`.
+    bounds what an append compares with, empty for all. `is_file`: staging has `_etl_source_uri`, `_etl_record`,
+    unless `is_one_file`: its rows are those of one file, and not told apart.
     `deletes` says what becomes of rows that are gone, and `keys_staging` is the table with all keys of the source;
     where that is empty, nothing is known to be gone.
     `files_staging` is the table with what became of each file, empty where the parameters say it.
@@ -51,6 +52,7 @@ class Publication:
     cursor: str | None = None
     window: str = ""
     is_file: bool = False
+    is_one_file: bool = False
     checks_shrink: bool = False
     absent: tuple[str, ...] = ()
     deletes: Deletes = "ignore"

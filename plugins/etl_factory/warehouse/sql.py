@@ -152,6 +152,8 @@ def _staged(to: Publication) -> Iterable[str]:
     if to.is_file:
         extra = ("s._etl_source_uri", "s._etl_record", "f.modified")
         files = "\nLEFT JOIN _files AS f ON f.uri = s._etl_source_uri"
+    if to.is_one_file:
+        extra, files = ("f.uri", "0", "f.modified"), "\nCROSS JOIN _files AS f"
     names = ("_etl_source_uri", "_etl_record", "_etl_modified")
     columns += [f"{value} AS {name}" for value, name in zip(extra, names, strict=True)]
     listed = ",\n  ".join(columns)

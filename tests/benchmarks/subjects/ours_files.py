@@ -23,10 +23,9 @@ def sanitize(options: dict[str, Any]) -> Iterator[Any]:
 
 def _sanitize_few(kind: str) -> None:
     """Import what is imported only when it is used, by a small file of the same format."""
-    write = {"csv": files.write_csv, "jsonl": files.write_jsonl, "parquet": files.write_parquet}[kind]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"few.{kind}")
-        write(path, 10)
+        files.WRITERS[kind](path, 10)
         for _ in _sanitize({"path": str(path), "format": kind}):
             continue
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from etl_factory.errors import (
@@ -151,6 +155,24 @@ def test_a_job_that_failed_says_why(load: StagingLoad, jobs: Jobs, failure: EtlF
 
     with pytest.raises(type(failure), match=str(failure)):
         run(load)
+
+
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_a_file_that_bigquery_refuses_is_read_for_what_is_wrong(
+    load: StagingLoad, landing: FakeLanding, jobs: Jobs, is_damaged: bool
+) -> None:
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"id": range(1000)}), stream)
+    content = stream.getvalue()
+    part = landing.put_file("a.parquet", bytes(900) + content[900:] if is_damaged else content)
+    load.parts = (replace(part, rows=1000),)
+    jobs.failure = TerminalError("BigQuery refused the job")
+
+    with pytest.raises(TerminalError) as caught:
+        run(load)
+    says = r"s3://drops/a\.parquet: the file is damaged" if is_damaged else "BigQuery refused the job"
+    assert re.match(says, str(caught.value))
+    assert jobs.tables == {}
 
 
 def test_what_a_retry_helps_leaves_the_table_to_it(load: StagingLoad, jobs: Jobs) -> None:

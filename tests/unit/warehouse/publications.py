@@ -63,6 +63,7 @@ PUBLICATIONS = {
     "transactional_without_key_first_load": replace(BASE, cursor="updated_at"),
     "transactional_full_refresh_with_key": replace(KEYED, strategy="replace"),
     "files_without_key": replace(BASE, strategy="append_files", is_file=True),
+    "one_file_as_it_is": replace(BASE, strategy="append_files", is_file=True, is_one_file=True),
     "files_without_key_and_bad_rows": replace(
         BASE, strategy="append_files", is_file=True, quarantine_staging=f"{BASE.staging}_quarantine"
     ),
