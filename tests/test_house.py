@@ -175,6 +175,7 @@ def test_every_format_is_registered() -> None:
 
     assert {reader.__module__.rpartition(".")[2] for reader in readers} == modules - {
         "base",
+        "kept",
         "lattice",
         "parsed",
     }

@@ -1,6 +1,7 @@
 """Says what the columns of a load's files are: by the schema that the ledger keeps, or by all their values.
 
-    first load   every file is read twice: all values show the types, then the rows are cleaned
+    first load   every file is read twice: all values show the types, then the rows are cleaned; small files may be
+                 kept by their reader in between
     later loads  every file is read once, and the recorded schema is watched while the rows are cleaned
     a change     a new column, or a number that widens its column: the load is read as a first one
 
@@ -37,11 +38,12 @@ def origin(part: Part) -> str:
 
 
 def inferred(takes: Iterable[Take], opened: Callable[[Part], IO[bytes]], reader: Format) -> pa.Schema:
-    """Infer one schema from every record of all files."""
+    """Infer one schema from every record of all files; small ones the reader may keep, by the address of their part."""
     schemas = []
     for part, limit in takes:
         with opened(part) as stream, about(origin(part)):
             schemas.append(reader.infer(stream, limit))
+            reader.keep(part.uri)
     return merge_schemas(schemas)
 
 

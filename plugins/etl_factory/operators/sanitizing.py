@@ -211,7 +211,7 @@ class Sanitizer:
         """Whether extract has parsed the files already, and left out what may not be kept."""
         return bool(self.manifest.extra.get("parsed"))
 
-    @property
+    @cached_property
     def _reader(self) -> Format:
         assert isinstance(self.resource.spec, Files)
         reader = format_of(self.resource.spec.format)
@@ -281,6 +281,10 @@ class Sanitizer:
             yield from table_batches(self.landing, part)
             return
         reader = self._reader
-        with self.ahead.open(part) as stream, about(origin(part)):
-            yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
+        kept = None if wanted is None else reader.again(part.uri, wanted)
+        if kept is not None:
+            yield from kept
+        else:
+            with self.ahead.open(part) as stream, about(origin(part)):
+                yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
         self.findings.add(origin(part), reader.findings)

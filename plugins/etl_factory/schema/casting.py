@@ -80,10 +80,10 @@ def cast_column(array: pa.Array, declared: pa.DataType, field: Field, *, drops: 
     if kind != "null" and kind not in _ACCEPTED.get(field.type, ()):
         raise _no_cast(array, field)
     array, bad = _readable(array, field)
-    bad = either(bad, _off_calendar(array))
+    bad = either(bad, off_calendar(array))
     # What a parser wrote has no key twice; the text that a database keeps may, and a Parquet file's be no JSON at all.
     values, unfit = _cast(array, declared, field, trusted=is_parsed_json(declared) and kind == "text")
-    bad = either(either(bad, unfit), _off_calendar(values))
+    bad = either(either(bad, unfit), off_calendar(values))
     return (values if bad is None else pc.if_else(bad, pa.scalar(None, values.type), values)), bad
 
 
@@ -126,10 +126,10 @@ def _storage(array: pa.Array, field: Field) -> pa.Array:
 def _readable(array: pa.Array, field: Field) -> Parsed:
     """Make text of bytes where text is wanted, and mask what is not UTF-8, which BigQuery refuses."""
     if is_text(array.type):
-        array = array.cast(pa.string()).cast(pa.binary())
+        array = array.cast(pa.string())
     elif not is_binary(array.type) or field.type == "BYTES":
         return array, None
-    return where_possible(array.cast(pa.binary()), lambda part: part.cast(pa.string()))
+    return parsing.readable(array)
 
 
 def _cast(array: pa.Array, declared: pa.DataType, field: Field, *, trusted: bool) -> Parsed:
@@ -189,7 +189,7 @@ def _spelt_moments(moments: pa.Array) -> pa.Array:
 def _respelt(text: pa.Array, declared: pa.DataType) -> pa.Array:
     """Spell moments that a source printed as those that it did not: what is no moment, such as infinity, stays."""
     moments, bad = parsing.moments(text, declared)
-    bad = either(bad, _off_calendar(moments))
+    bad = either(bad, off_calendar(moments))
     spelt = _spelt_moments(moments)
     return spelt if bad is None else pc.if_else(bad, text.cast(pa.string()), spelt)
 
@@ -209,7 +209,7 @@ def _no_cast(array: pa.Array, field: Field) -> SchemaError:
     )
 
 
-def _off_calendar(array: pa.Array) -> pa.Array | None:
+def off_calendar(array: pa.Array) -> pa.Array | None:
     """Mask the dates, moments and times that BigQuery's calendar and clock do not have."""
     limits = _limits(array.type)
     if limits is None or len(array) == array.null_count:

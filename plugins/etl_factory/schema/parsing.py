@@ -17,12 +17,15 @@ from decimal import Context, Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl_factory.schema.letters import Digits, is_ascii, measured
+
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?", re.ASCII)
 _INTEGER = r"^-?\d+$"
 _FLOAT = r"^-?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:nan|inf|infinity))$"
 # FLOAT64 keeps 15 digits whatever they are, while the exponent is moderate.
-_SHORT_FLOAT = r"^-?(\d\.?){1,15}([eE][+-]?\d{1,2})?$"
+KEPT = 15
+_SHORT_FLOAT = rf"^-?(\d\.?){{1,{KEPT}}}([eE][+-]?\d{{1,2}})?$"
 _TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
 Cast = Callable[[pa.Array], pa.Array]
 Parsed = tuple[pa.Array, pa.Array | None]
@@ -36,6 +39,21 @@ def where_possible(array: pa.Array, cast: Cast) -> Parsed:
         if len(array) < 2:
             return cast(pa.nulls(len(array), array.type)), pa.array([True] * len(array), pa.bool_())
     return joined([where_possible(part, cast) for part in halves(array)])
+
+
+def whole(array: pa.Array, target: pa.DataType) -> pa.Array | None:
+    """Cast an array whose every value can be cast as it stands; else None."""
+    try:
+        return array.cast(target)
+    except pa.ArrowInvalid:
+        return None
+
+
+def readable(text: pa.Array) -> Parsed:
+    """Take text, or the bytes of some, as text; misfits are not UTF-8."""
+    if is_ascii(text):
+        return text, None
+    return where_possible(text.cast(pa.binary()), lambda part: part.cast(pa.string()))
 
 
 def halves(array: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -68,12 +86,13 @@ def matches(text: pa.Array, pattern: str) -> bool:
 
 def decimals(text: pa.Array, digits: int, scale: int) -> Parsed:
     """Respell numbers plainly, without exponent; misfits need more whole or fractional digits than given."""
-    plain = pc.match_substring_regex(text, rf"^-?(0|[1-9]\d{{0,{digits - 1}}})(\.\d{{1,{scale}}})?$")
-    plain = pc.fill_null(plain, True)
-    if pc.all(plain).as_py():
+    size = measured(text)
+    if size and size.whole <= digits and size.fraction <= scale:
         return text, None
-    pairs = zip(text.to_pylist(), plain.to_pylist(), strict=True)
-    values = pa.array([v if fine else _respelt(v, digits, scale) for v, fine in pairs], pa.string())
+    plain = pc.match_substring_regex(text, rf"^-?(0|[1-9]\d{{0,{digits - 1}}})(\.\d{{1,{scale}}})?$")
+    odd = pc.invert(pc.fill_null(plain, True))
+    spelt = [_respelt(value, digits, scale) for value in text.filter(odd).to_pylist()]
+    values = pc.replace_with_mask(text, odd, pa.array(spelt, pa.string()))
     return values, misfits(text, values)
 
 
@@ -93,28 +112,45 @@ def _respelt(text: str, digits: int, scale: int) -> str | None:
 
 def integers(text: pa.Array) -> Parsed:
     """Parse whole numbers of 64 bits; leading zeros and a plus sign do not matter."""
-    return _numbers(text, _INTEGER, pa.int64())
+    size = measured(text)
+    is_plain = size is not None and not size.fraction
+    return _numbers(text if is_plain else _tidy(text, _INTEGER), pa.int64())
 
 
-def floats(text: pa.Array) -> Parsed:
-    """Parse numbers that FLOAT64 holds, to all the digits that are written."""
-    values, bad = _numbers(text, _FLOAT, pa.float64())
-    if matches(text, _SHORT_FLOAT):
+def floats(text: pa.Array, size: Digits | None = None) -> Parsed:
+    """Parse numbers that FLOAT64 holds, to all the digits that are written; `size`, if they are measured already."""
+    size = size or measured(text)
+    values, bad = _numbers(text if size else _tidy(text, _FLOAT), pa.float64())
+    if size and size.whole + size.fraction <= KEPT:
         return values, bad
-    pairs = zip(text.to_pylist(), values.to_pylist(), strict=True)
-    rounded = pa.array(
-        [value is not None and _is_rounded(given.strip(), value) for given, value in pairs], pa.bool_()
-    )
+    # Arrow spells a float as shortly as possible: text that is spelt so too is that very float.
+    odd = pc.invert(pc.fill_null(pc.equal(text, values.cast(pa.string())), True))
+    rounded = pc.replace_with_mask(odd, odd, _rounded(text.filter(odd), values.filter(odd)))
     if not pc.any(rounded).as_py():
         return values, bad
     return pc.if_else(rounded, pa.scalar(None, pa.float64()), values), either(bad, rounded)
 
 
-def _numbers(text: pa.Array, pattern: str, target: pa.DataType) -> Parsed:
-    if not matches(text, pattern):
-        tidy = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^\+", "")
-        text = pc.if_else(pc.match_substring_regex(tidy, pattern), tidy, "?")
+def _tidy(text: pa.Array, pattern: str) -> pa.Array:
+    """Drop blanks and plus signs from text; what does not match without them becomes no number."""
+    if matches(text, pattern):
+        return text
+    tidy = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^\+([^-])", r"\1")
+    return pc.if_else(pc.match_substring_regex(tidy, pattern), tidy, "?")
+
+
+def _numbers(text: pa.Array, target: pa.DataType) -> Parsed:
     return where_possible(text, lambda part: part.cast(target))
+
+
+def _rounded(text: pa.Array, values: pa.Array) -> pa.Array:
+    """Mask the floats that are other numbers than the text; those that surely are not are told all at once."""
+    bare = pc.utf8_rtrim(pc.utf8_rtrim(pc.replace_substring(text, "e-0", "e-"), "0"), ".")
+    is_held = pc.or_(pc.equal(bare, values.cast(pa.string())), pc.match_substring_regex(text, _SHORT_FLOAT))
+    doubtful = pc.invert(is_held)
+    pairs = zip(text.filter(doubtful).to_pylist(), values.filter(doubtful).to_pylist(), strict=True)
+    rounded = pa.array([_is_rounded(given.strip(), value) for given, value in pairs], pa.bool_())
+    return pc.replace_with_mask(doubtful, doubtful, rounded)
 
 
 def _is_rounded(text: str, value: float) -> bool:
@@ -131,6 +167,9 @@ def _is_rounded(text: str, value: float) -> bool:
 
 def moments(text: pa.Array, target: pa.DataType) -> Parsed:
     """Parse ISO 8601 dates and moments; a target with a time zone demands an offset, one without refuses it."""
+    values = whole(text, target)
+    if values is not None:
+        return values, None
     return where_possible(pc.utf8_trim_whitespace(text), lambda part: part.cast(target))
 
 
@@ -145,6 +184,9 @@ def times(text: pa.Array) -> Parsed:
 
 def booleans(text: pa.Array) -> Parsed:
     """Parse true, t, yes, y, 1 and their opposites, in any case."""
+    as_arrow = whole(text, pa.bool_())  # which takes true, false, 1 and 0
+    if as_arrow is not None:
+        return as_arrow, None
     lower = pc.utf8_lower(pc.utf8_trim_whitespace(text))
     yes, no = (pc.is_in(lower, value_set=pa.array(words)) for words in (_TRUE, _FALSE))
     values = pc.if_else(pc.or_(yes, no), yes, pa.scalar(None, pa.bool_()))

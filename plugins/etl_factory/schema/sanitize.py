@@ -157,7 +157,7 @@ def clean(batch: Batch, cleaning: Cleaning, source_uri: str | None = None) -> Cl
         if not column.must_be_null:
             arrays.append(array)
     if cleaning.is_file:
-        arrays += [pa.array([source_uri] * length, pa.string()), batch.records.cast(pa.int64())]
+        arrays += [pa.repeat(pa.scalar(source_uri, pa.string()), length), batch.records.cast(pa.int64())]
     cleaned = pa.RecordBatch.from_arrays(arrays, schema=cleaning.arrow)
     return _set_aside(batch, cleaned, bad, cleaning)
 

@@ -18,6 +18,7 @@ from etl_factory.landing.manifest import Manifest, Part, Plan, dumps, load_manif
 from etl_factory.operators.drafting import Draft
 from etl_factory.operators.sanitizing import Sanitizer
 from etl_factory.schema.types import Field
+from etl_factory.sources.formats import kept
 from examples import Write
 from fakes import LOAD_ID, FakeLanding, manifest_of, resource_of
 
@@ -98,7 +99,9 @@ FIRST = {"a": b"id,amount,note,empty\n1,2,x,\n"}
 
 
 @pytest.fixture
-def orders(write: Write) -> Resource:
+def orders(write: Write, monkeypatch: pytest.MonkeyPatch) -> Resource:
+    """Return a resource whose files are too large to be kept between two readings, so that these can be counted."""
+    monkeypatch.setattr(kept, "KEPT_BYTES", 0)
     return files(write, max_bad_rows="100%")
 
 
@@ -113,6 +116,18 @@ def test_the_first_load_reads_twice_and_later_ones_once(orders: Resource) -> Non
     assert found.reads == {1}
     assert [(row["id"], row["amount"], row["note"]) for row in found.rows] == [(2, 3, "y")]
     assert found.manifest.ddl == ()
+
+
+def test_small_files_are_read_once_in_the_first_load_too(
+    orders: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = {"a": FIRST["a"], "b": "id,amount\n2,é\n".encode("utf-16"), "c": b""}
+    large = load(orders, contents, None)
+    monkeypatch.setattr(kept, "KEPT_BYTES", 2**20)
+    small = load(orders, contents, None)
+    assert (large.reads, small.reads) == ({2}, {1})
+    assert large.told == small.told
+    assert any("utf-16" in note for note in small.manifest.notes)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +296,7 @@ def outcome(*given: Any) -> tuple[dict[str, Any] | str, Load | None]:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_both_ways_give_the_same(write: Write, seed: int) -> None:
+def test_both_ways_give_the_same(write: Write, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     luck = random.Random(seed)
     format_ = luck.choice(["csv", "jsonl"])
     resource = files(write, luck.choice(SPECS), format=format_, max_bad_rows="100%")
@@ -293,8 +308,11 @@ def test_both_ways_give_the_same(write: Write, seed: int) -> None:
             name: kind if luck.random() < 0.8 else luck.choice(list(POOLS)) for name, kind in kinds.items()
         }
         contents = {name: content(luck, format_, now) for name in ("x", "y")}
-        once, kept = outcome(resource, contents, published, recorded)
+        once, loaded = outcome(resource, contents, published, recorded)
         twice, _ = outcome(resource, contents, published)
-        assert once == twice
-        if kept:
-            published, recorded = grown(published, kept.manifest), kept.manifest.recorded
+        with monkeypatch.context() as patch:
+            patch.setattr(kept, "KEPT_BYTES", luck.choice([0, 500]))
+            really_twice, _ = outcome(resource, contents, published)
+        assert once == twice == really_twice
+        if loaded:
+            published, recorded = grown(published, loaded.manifest), loaded.manifest.recorded

@@ -43,6 +43,14 @@ class Format(ABC):
         """Return the declared schema of records that `read` has given; no column where the file declares it itself."""
         return pa.schema([])
 
+    def keep(self, name: str) -> None:
+        """Keep under a name, for `again`, what `infer` has parsed last, if this format does so and it is little."""
+        return None
+
+    def again(self, name: str, wanted: pa.Schema) -> Iterator[Batch] | None:
+        """Stream what was kept as `read_as` would, once; None where it has to be read."""
+        return None
+
     def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
         """Stream the records as `read` does; values may come in the type that is wanted of them, where it is theirs."""
         return self.read(stream)
@@ -55,11 +63,25 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 def decompressed(stream: IO[bytes], compression: str) -> pa.NativeFile:
     """Open a possibly compressed stream; `auto` goes by its first bytes, not by its name."""
     source = Peekable(stream)
-    if compression == "auto":
-        head = source.peek(4)
-        compression = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "none")
     opened = pa.PythonFile(source, mode="r")
+    compression = _compression(source, compression)
     return opened if compression == "none" else pa.CompressedInputStream(opened, compression)
+
+
+def peekable(stream: IO[bytes], compression: str) -> Peekable:
+    """Open a stream as `decompressed` does, to look at its first bytes; what is not compressed is not copied again."""
+    source = Peekable(stream)
+    compression = _compression(source, compression)
+    if compression == "none":
+        return source
+    return Peekable(pa.CompressedInputStream(pa.PythonFile(source, mode="r"), compression))
+
+
+def _compression(source: Peekable, declared: str) -> str:
+    if declared != "auto":
+        return declared
+    head = source.peek(4)
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "none")
 
 
 def is_utf8(encoding: str) -> bool:

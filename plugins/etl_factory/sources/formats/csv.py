@@ -18,7 +18,8 @@ from etl_factory.sources.formats._foreign import refuse_foreign
 from etl_factory.sources.formats._heads import Head, read_head
 from etl_factory.sources.formats._numbering import Blocks, Numbering
 from etl_factory.sources.formats._records import Cutter
-from etl_factory.sources.formats.base import Format, Peekable, damaged_file_errors, decompressed
+from etl_factory.sources.formats.base import Format, Peekable, damaged_file_errors, peekable
+from etl_factory.sources.formats.kept import Kept
 from etl_factory.sources.formats.lattice import ColumnGuess, declared_field
 from etl_factory.sources.specs import CsvFormat
 
@@ -40,9 +41,11 @@ class Csv(Format):
         self.spec = spec
         dates = {column: DateFormat(text) for column, text in spec.dates.items()}
         self.spelling = Spelling(spec.decimal, spec.thousands, dates)
+        self._kept, self._found = Kept(), dict[str, tuple[str, ...]]()
 
     def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
         """Guess each column's type from all rows, or the first ones; a format of dates leaves nothing to guess."""
+        self._kept.begin() if limit is None else self._kept.forget()
         with damaged_file_errors():
             opened = self._opened(stream)
             if opened is None:
@@ -50,6 +53,7 @@ class Csv(Format):
             head, records = opened
             guesses = {name: ColumnGuess() for name in head.names if name not in self.spelling.dates}
             for batch in first_records(self._batches(head, records), limit):
+                self._kept.add(batch)
                 for name, guess in guesses.items():
                     guess.see(_values(batch.rows, name, head), self.spelling)
         return pa.schema(
@@ -65,6 +69,20 @@ class Csv(Format):
             opened = self._opened(stream)
             if opened is not None:
                 yield from self._batches(*opened)
+
+    def keep(self, name: str) -> None:
+        """Keep under a name, for `again`, what `infer` has parsed last, if it is little."""
+        if self._kept.keeps:
+            self._kept.name(name)
+            self._found[name] = self.findings
+
+    def again(self, name: str, wanted: pa.Schema) -> Iterator[Batch] | None:
+        """Stream what was kept, once; the findings are those of its file again."""
+        batches = self._kept.take(name)
+        if batches is None:
+            return None
+        self.findings = self._found.pop(name)
+        return _given_away(batches)
 
     def guess(self, batches: Iterable[Batch]) -> pa.Schema:
         """Guess as `infer` does, from records that were read before."""
@@ -85,7 +103,7 @@ class Csv(Format):
         """Return what stands above the records, and the records in UTF-8; None for an empty file."""
         self._check_marks()
         findings: list[str] = []
-        source = Peekable(decompressed(stream, self.spec.compression))
+        source = peekable(stream, self.spec.compression)
         refuse_foreign(source.peek(KIND_BYTES))
         text = utf8(source, self.spec.encoding, findings.append)
         opened = read_head(text, self.spec, findings.append)
@@ -118,6 +136,13 @@ class Csv(Format):
         if held is None or not _is_seal(held.rows, seal):
             raise TerminalError(_never_closed(numbering, head.cutter))
         yield _part(held, 0, held.rows.num_rows - 1)
+
+
+def _given_away(batches: list[Batch]) -> Iterator[Batch]:
+    """Yield batches in order, and hold none of them any longer."""
+    batches.reverse()
+    while batches:
+        yield batches.pop()
 
 
 def _is_column(name: str, head: Head, guesses: dict[str, ColumnGuess]) -> bool:

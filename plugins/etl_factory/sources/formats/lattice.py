@@ -25,9 +25,10 @@ import pyarrow.compute as pc
 import pyarrow.types as t
 
 from etl_factory.schema import parsing
-from etl_factory.schema.casting import cast_column, kind_of, plainly
+from etl_factory.schema.casting import kind_of, plainly
 from etl_factory.schema.spelling import PLAIN, Spelling
-from etl_factory.schema.types import Field, is_binary, is_json, is_text, is_untyped
+from etl_factory.schema.types import is_binary, is_json, is_text, is_untyped
+from etl_factory.sources.formats._fitting import Text
 
 _CLOCK = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
 TYPES: dict[str, tuple[str, pa.DataType]] = {
@@ -40,14 +41,11 @@ TYPES: dict[str, tuple[str, pa.DataType]] = {
     "timestamp": (rf"^{_CLOCK}$", pa.timestamp("us")),
     "instant": (rf"^{_CLOCK}(Z|[+-]\d\d(:?\d\d)?)$", pa.timestamp("us", "UTC")),
 }
-# What a pattern alone cannot tell: 2025-02-31, twenty digits, a number that a float rounds.
-_TRIED = {"int": "INT64", "float": "FLOAT64", "date": "DATE", "timestamp": "DATETIME", "instant": "TIMESTAMP"}
+_DECLARED = {"DATE": "date", "DATETIME": "timestamp", "TIMESTAMP": "instant"}
 NUMBERS, MOMENTS = ("int", "numeric", "bignumeric", "float"), ("date", "timestamp", "instant")
 # What fits the one fits the others, so that they need not be tried.
 _IMPLIED = {"int": ("numeric", "bignumeric"), "numeric": ("bignumeric",)}
 _GLANCE = 100
-# Plain numbers of so many characters are of the type whatever their digits.
-_INT_DIGITS, _FLOAT_DIGITS = 18, 15
 FITS = b"fits"
 _UNITS = ("s", "ms", "us", "ns")
 
@@ -65,7 +63,9 @@ class ColumnGuess:
 
     def see(self, values: pa.Array, spelling: Spelling = PLAIN) -> None:
         """Narrow the candidates by more text; NULLs and text that is not UTF-8 say nothing."""
-        readable = _readable(values).drop_null()
+        if not self.candidates and not self.is_empty:
+            return
+        readable = parsing.readable(values)[0].drop_null()
         numbers = spelling.numbers(readable)
         if numbers is readable:
             self._narrow(readable, self.candidates)
@@ -107,11 +107,11 @@ class ColumnGuess:
     def _narrow(self, values: pa.Array, among: tuple[str, ...], known: Collection[str] = ()) -> None:
         if len(values):
             self.is_empty = False
-            longest = _longest(values)
+            glance, text = Text(values[:_GLANCE]), Text(values)
             kept: list[str] = list(known)
             for name in self.candidates:
-                if name in among and name not in kept and _fits(values, name, longest):
-                    kept += [name, *_implied(name, longest)]
+                if name in among and name not in kept and all(_fits(part, name) for part in (glance, text)):
+                    kept += [name, *_implied(name, text)]
             self.candidates = tuple(name for name in self.candidates if name in kept)
 
     def field(self, name: str) -> pa.Field:
@@ -139,22 +139,17 @@ def shows_a_type(values: pa.Array) -> bool:
 
 def beyond(values: pa.Array, name: str, spelling: Spelling = PLAIN) -> bool | None:
     """Whether the values that are not of a type of numbers are all wider numbers; None when all are of it."""
-    spelt = values.storage if is_json(values.type) else spelling.numbers(_readable(values))
+    spelt = values.storage if is_json(values.type) else spelling.numbers(parsing.readable(values)[0])
     plain = spelt.drop_null()
-    if not len(plain) or _fits(plain, name, _longest(plain)):
+    if not len(plain) or _fits(Text(plain), name):
         return None
     odd = plain.filter(pc.invert(pc.match_substring_regex(plain, TYPES[name][0])))
     return parsing.matches(odd, TYPES["bignumeric"][0]) if len(odd) else True
 
 
-def _readable(values: pa.Array) -> pa.Array:
-    """Return text, NULL where it is not UTF-8."""
-    return parsing.where_possible(values.cast(pa.binary()), lambda part: part.cast(pa.string()))[0]
-
-
 def declared_field(name: str, type_: str) -> pa.Field:
     """Return a column whose BigQuery type config tells by the format of its values: nothing is guessed."""
-    candidate = next(candidate for candidate, tried in _TRIED.items() if tried == type_)
+    candidate = _DECLARED[type_]
     return pa.field(name, TYPES[candidate][1], metadata={FITS: candidate})
 
 
@@ -171,22 +166,13 @@ def _is_short(numbers: pa.Array) -> bool:
     return bool(-most < extremes["min"] and extremes["max"] < most)
 
 
-def _longest(values: pa.Array) -> int:
-    return int(pc.max(pc.binary_length(values)).as_py())
-
-
-def _implied(name: str, longest: int) -> tuple[str, ...]:
+def _implied(name: str, text: Text) -> tuple[str, ...]:
     implied = _IMPLIED.get(name, ())
-    return (*implied, "float") if implied and longest <= _FLOAT_DIGITS else implied
+    return (*implied, "float") if implied and text.is_short else implied
 
 
-def _fits(values: pa.Array, name: str, longest: int) -> bool:
-    pattern = TYPES[name][0]
-    if not parsing.matches(values[:_GLANCE], pattern) or not parsing.matches(values, pattern):
-        return False
-    if name == "int" and longest <= _INT_DIGITS:
-        return True
-    return name not in _TRIED or cast_column(values, values.type, Field(name, _TRIED[name]))[1] is None
+def _fits(text: Text, name: str) -> bool:
+    return text.fits(name, *TYPES[name])
 
 
 def merge_schemas(schemas: list[pa.Schema]) -> pa.Schema:

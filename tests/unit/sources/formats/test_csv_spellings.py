@@ -21,9 +21,10 @@ from etl_factory.sources.formats import csv as csv_format
 from etl_factory.sources.formats.csv import Csv
 from etl_factory.sources.specs import CsvFormat
 
-Row = tuple[int | None, Decimal | None, date | None, str | None]
-NAMES = ("id", "amount", "day", "note")
-TYPES = {"amount": "NUMERIC", "note": "STRING"}
+Row = tuple[int | None, Decimal | None, date | None, str | None, float | None]
+NAMES = ("id", "amount", "day", "note", "weight")
+TYPES = {"amount": "NUMERIC", "note": "STRING", "weight": "FLOAT64"}
+FLOATS = ("{!r}", "{:.17g}", "{:.16e}", "{!r}0")
 ALPHABETS = {
     "utf-8": "",
     "utf-8-sig": "",
@@ -50,6 +51,7 @@ class Spelt:
     thousands: str
     dates: str
     quotes_all: bool
+    floats: str
 
     @property
     def spec(self) -> CsvFormat:
@@ -63,15 +65,22 @@ class Spelt:
         return "".join(line + self.newline for line in lines).encode(self.encoding)
 
     def _fields(self, row: Row) -> Iterator[str]:
-        id_, amount, day, note = row
+        id_, amount, day, note, weight = row
         yield "" if id_ is None else self._field(str(id_))
         yield "" if amount is None else self._field(self._number(amount))
         yield "" if day is None else self._field(DATES[self.dates].format(day))
         yield "" if note is None else self._field(note)
+        yield "" if weight is None else self._field(self._float(weight))
 
     def _number(self, amount: Decimal) -> str:
         whole, _, rest = f"{amount:,f}".partition(".")
         return whole.replace(",", self.thousands) + (self.decimal + rest if rest else "")
+
+    def _float(self, weight: float) -> str:
+        spelt = self.floats.format(weight)
+        if float(spelt) != weight:  # by a zero after the exponent
+            spelt = repr(weight)
+        return spelt.replace(".", self.decimal)
 
     def _field(self, text: str) -> str:
         marks = {self.delimiter, self.quote, self.escape, "\n", "\r"} - {""}
@@ -94,6 +103,7 @@ def spellings(draw: st.DrawFn) -> Spelt:
         draw(st.sampled_from(["", " ", "." if decimal == "," else ","])),
         draw(st.sampled_from(sorted(DATES))),
         draw(st.booleans()),
+        draw(st.sampled_from(FLOATS)),
     )  # fmt: skip
 
 
@@ -116,6 +126,9 @@ def tables(draw: st.DrawFn) -> tuple[Spelt, list[Row]]:
         | st.decimals(0, 9999, places=2),
         st.none() | st.dates(),
         st.none() | texts(spelt.encoding),
+        st.none()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.integers(-999, 9999).map(lambda n: n / 7),
     )
     return spelt, draw(st.lists(row, min_size=1, max_size=40))
 
@@ -156,5 +169,5 @@ def test_every_value_is_what_it_was(table: tuple[Spelt, list[Row]], block: int) 
 
     assert first == later
     assert [tuple(row.get(name) for name in NAMES) for row in first] == [
-        (id_ if id_ is None else Decimal(id_), amount, day, note) for id_, amount, day, note in rows
+        (id_ if id_ is None else Decimal(id_), *rest) for id_, *rest in rows
     ]
