@@ -9,7 +9,6 @@ from benchmarks import calls
 # A batch has thousands of rows, so what is done per batch and column stays far below one call per ten rows.
 VECTORISED = 100_000
 GAPS = {
-    "jsonl": "each line is parsed and spelt again by Python",
     "mysql": "the driver hands out rows of Python values, which are turned into columns one by one",
 }
 
@@ -28,7 +27,7 @@ def test_the_counter_counts_calls_per_row() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["csv", "csv_with_floats", "sanitize", gap("jsonl")],
+    ["csv", "csv_with_floats", "jsonl", "sanitize"],
 )
 def test_files_and_parts_are_handled_by_column(path: str) -> None:
     few, many = (5_000, 15_000) if path in GAPS else (calls.FEW, calls.MANY)

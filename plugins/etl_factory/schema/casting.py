@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -94,6 +95,7 @@ def _cast_records(array: pa.Array, field: Field, *, drops: bool) -> Parsed:
     return cast_records(array, field, lambda leaf, part: cast_column(leaf, leaf.type, part), drops=drops)
 
 
+@lru_cache
 def kind_of(type_: pa.DataType) -> str:
     """Return the kind of values that an unwrapped Arrow type has, as in `_ACCEPTED`."""
     if t.is_timestamp(type_):
@@ -222,6 +224,7 @@ def off_calendar(array: pa.Array) -> pa.Array | None:
     return pc.fill_null(outside, False)
 
 
+@lru_cache
 def _limits(type_: pa.DataType) -> tuple[int, int] | None:
     if t.is_date32(type_):
         return DAYS

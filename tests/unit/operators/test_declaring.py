@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -316,3 +317,14 @@ def test_both_ways_give_the_same(write: Write, seed: int, monkeypatch: pytest.Mo
         assert once == twice == really_twice
         if loaded:
             published, recorded = grown(published, loaded.manifest), loaded.manifest.recorded
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "json"])
+def test_small_json_is_read_once_by_a_first_load_too(write: Write, format_: str) -> None:
+    resource = resource_of(write, f"path: s3://drops/**\nformat: {format_}\nload: transactional", type_="s3")
+    files = {"a": b'{"n": 1, "s": "x"}\n{"n": 2.50}\n', "b": b'{"n": 3, "t": "2025-01-31"}\n'}
+    found = load(resource, files, None)
+    assert found.reads == {1}
+    assert [(row["n"], row["s"], row["t"]) for row in found.rows] == [
+        (1, "x", None), (Decimal("2.5"), None, None), (3, None, date(2025, 1, 31)),
+    ]  # fmt: skip

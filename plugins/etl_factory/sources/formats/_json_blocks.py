@@ -2,27 +2,28 @@
 
 Arrow takes a line at its word where every value is of the type that is asked for: it refuses a key that stands twice
 or is not asked for, a number that does not fit, broken escapes. What it would take too lightly is looked at here:
-two objects on a line, letters that are no UTF-8, digits beyond a decimal's, numbers in quotes. Its decimals wrap around
-on long numbers and lose those with small exponents, without a word.
+two objects on a line, letters that are no UTF-8, the digits of all numbers that are no INT64, NaN and Infinity.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as t
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
-from etl_factory.sources.formats.lattice import TYPES
+from etl_factory.schema.types import is_json
+from etl_factory.sources.formats._json_numbers import quoted, spelt
+from etl_factory.sources.formats._json_typed import as_json
 
 BLOCK = 8 * 1024 * 1024
-_EXACT = (pa.null(), pa.bool_(), pa.int64(), pa.string(), TYPES["numeric"][1], TYPES["bignumeric"][1])
+HEAD = 64 * 1024
+READ = 1024 * 1024  # so that their memory is used again, while that of larger ones is mapped anew each time
+_EXACT = (pa.null(), pa.bool_(), pa.int64(), pa.float64(), pa.string())
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -48,9 +49,16 @@ class Lines:
         return Lines(self.number, self.text[:cut]), Lines(after, self.text[cut:])
 
     def parsed(self, types: pa.Schema) -> pa.RecordBatch | None:
-        """Return one row of each line, None unless every line is an object of just these types."""
-        if not _are_objects(self.text, self.count) or any(map(self._may_wrap, types)):
+        """Return one row of each line, None unless every line is an object of just these types.
+
+        Numbers that are asked for as FLOAT64 come as JSON, with the digits that they have in the file.
+        """
+        if not _are_objects(self.text, self.count):
             return None
+        rows = self._typed(types)
+        return None if rows is None else self._spelt(rows)
+
+    def _typed(self, types: pa.Schema) -> pa.RecordBatch | None:
         try:
             table = read_json(
                 pa.BufferReader(self.text),
@@ -62,20 +70,31 @@ class Lines:
             return None
         return table.combine_chunks().to_batches()[0] if table.num_rows == self.count else None
 
-    def absent(self, rows: pa.RecordBatch) -> set[str] | None:
-        """Return those columns of the rows that no line has; None where it takes a look at each line to tell.
+    def _spelt(self, rows: pa.RecordBatch) -> pa.RecordBatch | None:
+        """Return the rows with numbers as the lines spell them, None where these are not all found."""
+        for place, of in enumerate(rows.schema):
+            if t.is_floating(of.type):
+                numbers = spelt(self.text, of.name, rows.column(place))
+                if numbers is None:
+                    return None
+                rows = rows.set_column(place, of.name, as_json(numbers))
+        return rows
+
+    def own(self, rows: pa.RecordBatch) -> pa.RecordBatch | None:
+        """Return those columns of the rows that some line has; None where it takes a look at each line to tell.
 
         Arrow makes NULLs of a key that is not there. Where the bytes do not tell, the lines are parsed without the
         columns in doubt, which fails for a key that is there.
         """
         nulls = [
-            of for of, values in zip(rows.schema, rows.columns, strict=True) if values.null_count == len(rows)
+            of.name for of, values in zip(rows.schema, rows.columns, strict=True) if not _is_filled(values)
         ]
-        nulls = [of for of in nulls if not self._has_key(of.name)]
-        doubtful = {of.name for of in nulls if b"\\" in self.text or _quoted(of.name) in self.text}
-        if doubtful and self.parsed(pa.schema([of for of in rows.schema if of.name not in doubtful])) is None:
+        nulls = [name for name in nulls if not self._has_key(name)]
+        doubtful = {name for name in nulls if b"\\" in self.text or quoted(name) in self.text}
+        sure = [of for of in rows.schema if of.name not in doubtful]
+        if doubtful and self._typed(pa.schema([_asked(of) for of in sure])) is None:
             return None
-        return {of.name for of in nulls}
+        return rows.drop_columns(nulls) if nulls else rows
 
     def _has_key(self, name: str) -> bool:
         """Whether a key is surely there: a name in quotes, followed by a colon, is one.
@@ -84,57 +103,52 @@ class Lines:
         """
         if not name[:1].isalnum() and name[:1] != "_":
             return False
-        return re.search(rb"(?<!\\)" + re.escape(_quoted(name)) + rb"[ \t\r]*:", self.text) is not None
-
-    def _may_wrap(self, of: pa.Field) -> bool:
-        """Whether a key of a decimal may have a number with an exponent, or with more whole digits than it holds."""
-        if not t.is_decimal(of.type):
-            return False
-        # A key may be spelt with escapes.
-        key = re.escape(_quoted(of.name).decode()) + r'|\\.[^"]*"'
-        number = rf"[-+]?(?:[0-9]{{{of.type.precision - of.type.scale + 1}}}|[0-9.]+[eE])"
-        text = pa.Array.from_buffers(
-            pa.large_binary(),
-            1,
-            [None, pa.array([0, len(self.text)], pa.int64()).buffers()[1], pa.py_buffer(self.text)],
+        return quoted(name) in self.text and bool(
+            re.search(rb"(?<!\\)" + re.escape(quoted(name)) + rb"[ \t\r]*:", self.text)
         )
-        found = pc.match_substring_regex(text, rf'(?:{key})[ \t\r]*:[ \t\r]*"?{number}')
-        return bool(found[0].as_py())
-
-    def may_quote(self, name: str) -> bool:
-        """Whether a value of a key may be in quotes, of which Arrow makes a decimal all the same."""
-        key = re.escape(_quoted(name))
-        found = re.findall(key + rb"[ \t\r]*:[ \t\r]*(.)", self.text)
-        # A key may be spelt with escapes.
-        return b'"' in found or (b"\\" in self.text and len(found) < self.count)
 
 
-def _quoted(name: str) -> bytes:
-    return json.dumps(name, ensure_ascii=False).encode()
+def _asked(of: pa.Field) -> pa.Field:
+    """Return what to ask Arrow for to get a column."""
+    return of.with_type(pa.float64()) if is_json(of.type) else of
+
+
+def _is_filled(values: pa.Array) -> bool:
+    return bool(values.null_count < len(values))
 
 
 def _are_objects(text: bytes, count: int) -> bool:
     """Whether each line begins with { and ends with }, so that no object goes over two lines."""
-    begun = text.startswith(b"{") + text.count(b"\n{")
-    ended = text.count(b"}\n") + text.endswith(b"}")
-    return begun == count and ended + (text.count(b"}\r\n") if ended < count else 0) == count
+    if not text.startswith(b"{") or not text.endswith((b"}\n", b"}", b"}\r\n")):
+        return False
+    between = text.count(b"}\n{")
+    return between + (text.count(b"}\r\n{") if between < count - 1 else 0) == count - 1
 
 
 def blocks(stream: pa.NativeFile) -> Iterator[Lines]:
-    """Cut UTF-8 into blocks of whole lines, without the byte order mark."""
-    number, held = 1, stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
-    while fresh := stream.read(BLOCK):
-        held += fresh
-        cut = held.rfind(b"\n") + 1
-        if cut:
-            found = Lines(number, held[:cut])
+    """Cut UTF-8 into blocks of whole lines, without the byte order mark; the first is small, to show the types."""
+    number, held = 1, [memoryview(stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK))]
+    size, most = len(held[0]), min(HEAD, BLOCK)
+    while fresh := stream.read_buffer(min(READ, most)):
+        held.append(memoryview(fresh))
+        size += len(fresh)
+        if size >= most and (cut := bytes(held[-1]).rfind(b"\n") + 1):
+            found = Lines(number, b"".join((*held[:-1], held[-1][:cut])))
             yield found
-            number, held = number + found.text.count(b"\n"), held[cut:]
-    if held:
-        yield Lines(number, held)
+            number, held = number + found.count, [held[-1][cut:]]
+            size, most = len(held[0]), BLOCK
+    if size:
+        yield Lines(number, b"".join(held))
 
 
 def parseable(types: pa.Schema) -> pa.Schema | None:
-    """Return the types to parse values of these types as, None where one cannot be parsed exactly: moments are text."""
-    parsed = [pa.field(of.name, pa.string() if t.is_temporal(of.type) else of.type) for of in types]
+    """Return the types to parse values of these types as, None where one cannot be parsed exactly: moments are text,
+    and decimals numbers of any digits."""
+    parsed = [pa.field(of.name, _parseable(of.type)) for of in types]
     return pa.schema(parsed) if parsed and all(of.type in _EXACT for of in parsed) else None
+
+
+def _parseable(type_: pa.DataType) -> pa.DataType:
+    if t.is_temporal(type_):
+        return pa.string()
+    return pa.float64() if t.is_decimal(type_) else type_

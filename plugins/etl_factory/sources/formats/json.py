@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 import simplejson
 
 from etl_factory.errors import TerminalError
-from etl_factory.schema.casting import cast_column
-from etl_factory.schema.rows import Batch, Reject, bounded
-from etl_factory.schema.types import Field, scalar_type
+from etl_factory.schema.rows import Batch
+from etl_factory.sources.formats._json_batches import batch_of, chunked
 from etl_factory.sources.formats._json_blocks import Lines, blocks, parseable
 from etl_factory.sources.formats._json_records import Record, line_record, printable, record
 from etl_factory.sources.formats._json_shape import Shape
 from etl_factory.sources.formats._json_text import Parser, Window
-from etl_factory.sources.formats.base import BATCH_ROWS, Format, damaged_file_errors, decompressed, is_utf8
+from etl_factory.sources.formats._json_typed import as_wanted
+from etl_factory.sources.formats.base import Format, damaged_file_errors, decompressed, is_utf8
+from etl_factory.sources.formats.kept import Kept
 from etl_factory.sources.formats.lattice import ColumnGuess
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
-BATCH_CHARACTERS = 32 * 1024 * 1024
 # Bytes that are not halved any further.
 ONE_BY_ONE = 128 * 1024
 Guesses = dict[str, ColumnGuess | Shape]
@@ -37,6 +38,7 @@ class Json(Format):
 
     def __init__(self, spec: JsonLinesFormat | JsonFormat) -> None:
         self.spec = spec
+        self._kept = Kept()
 
     @abstractmethod
     def records(self, text: IO[str]) -> Iterator[Record]:
@@ -45,9 +47,26 @@ class Json(Format):
     def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
         """Guess each key's type from all records; mixed scalars are text, and what has no shape is JSON."""
         guesses: Guesses = {}
+        self._kept.begin() if limit is None else self._kept.forget()
         for chunk in self._chunks(stream, limit):
-            self._see(_columns(chunk), guesses)
+            self._see(chunk, guesses)
         return _guessed(guesses)
+
+    def keep(self, name: str) -> None:
+        """Keep the records that were inferred from last, unless they are too many."""
+        self._kept.name(name)
+
+    def again(self, name: str, wanted: pa.Schema) -> Iterator[Batch] | None:
+        """Stream what was kept, in the wanted types; None too where a value does not fit its type."""
+        batches = self._kept.take(name)
+        if batches is None:
+            return None
+        for place, batch in enumerate(batches):
+            rows = batch.rows if batch.keys is not None else as_wanted(batch.rows, wanted)
+            if rows is None:
+                return None
+            batches[place] = replace(batch, rows=rows)
+        return _emptied(batches)
 
     def guess(self, batches: Iterable[Batch]) -> pa.Schema:
         """Guess as `infer` does, from records that were read before; a column that is masked by now is text."""
@@ -57,9 +76,11 @@ class Json(Format):
                 guesses.setdefault(name, self._no_guess()).see_values(values)
         return _guessed(guesses)
 
-    def _see(self, columns: Mapping[str, pa.Array], guesses: Guesses) -> None:
-        for name, values in columns.items():
-            guesses.setdefault(name, self._no_guess()).see_json(values)
+    def _see(self, chunk: list[Record], guesses: Guesses) -> None:
+        found = batch_of(chunk)
+        for name, values in zip(found.rows.schema.names, found.rows.columns, strict=True):
+            guesses.setdefault(name, self._no_guess()).see_json(values.storage)
+        self._kept.add(found)
 
     def _no_guess(self) -> ColumnGuess | Shape:
         return Shape() if self.spec.nested == "record" else ColumnGuess()
@@ -67,11 +88,11 @@ class Json(Format):
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records; keys that a record lacks are NULL."""
         for chunk in self._chunks(stream):
-            yield _batch(chunk)
+            yield batch_of(chunk)
 
     def _chunks(self, stream: IO[bytes], limit: int | None = None) -> Iterator[list[Record]]:
         with damaged_file_errors():
-            yield from _chunked(islice(self.records(self._text(stream)), limit))
+            yield from chunked(islice(self.records(self._text(stream)), limit))
 
     def _text(self, stream: IO[bytes]) -> IO[str]:
         """Decode; bytes that are no text stay as surrogates, so that their record, and not the file, is bad."""
@@ -94,9 +115,10 @@ class JsonLines(Json):
         if limit is not None or not is_utf8(self.spec.encoding):
             return super().infer(stream, limit)
         guesses: Guesses = {}
-        for found in self._pieces(stream, lambda lines: _seen(lines, guesses)):
+        self._kept.begin()
+        for found in self._pieces(stream, lambda lines: self._seen(lines, guesses)):
             if isinstance(found, list):
-                self._see(_columns(found), guesses)
+                self._see(found, guesses)
         return _guessed(guesses)
 
     def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
@@ -106,7 +128,25 @@ class JsonLines(Json):
             yield from self.read(stream)
             return
         for found in self._pieces(stream, lambda lines: _taken(lines, types, wanted)):
-            yield _batch(found) if isinstance(found, list) else found
+            yield batch_of(found) if isinstance(found, list) else found
+
+    def _seen(self, lines: Lines, guesses: Guesses) -> Batch | None:
+        """Parse lines as the guesses say, and narrow these; None where a value is of another type."""
+        types = [pa.field(name, guess.parsed) for name, guess in guesses.items() if guess.parsed is not None]
+        if not types or len(types) < len(guesses):
+            return None
+        rows = lines.parsed(pa.schema(types))
+        if rows is None:
+            return None
+        for name, values in zip(rows.schema.names, rows.columns, strict=True):
+            guesses[name].see_parsed(values)
+        found = _numbered(lines, rows)
+        own = lines.own(rows) if self._kept.keeps else None
+        if own is None:
+            self._kept.forget()
+        else:
+            self._kept.add(replace(found, rows=own))
+        return found
 
     def _pieces(
         self, stream: IO[bytes], parse: Callable[[Lines], Batch | None]
@@ -123,52 +163,25 @@ def _piece(lines: Lines, parse: Callable[[Lines], Batch | None]) -> Iterator[Bat
         yield found
     elif len(lines.text) <= ONE_BY_ONE or len(lines.halves) == 1:
         text = lines.text.decode(errors="surrogateescape")
-        yield from _chunked(_records_of(io.StringIO(text, newline="\n"), lines.number))
+        yield from chunked(_records_of(io.StringIO(text, newline="\n"), lines.number))
     else:
         for half in lines.halves:
             yield from _piece(half, parse)
 
 
-def _parsed(lines: Lines, types: pa.Schema) -> Batch | None:
-    rows = lines.parsed(types)
-    if rows is None:
-        return None
-    return Batch(rows, pa.array(range(lines.number, lines.number + rows.num_rows), pa.int64()))
-
-
 def _taken(lines: Lines, types: pa.Schema, wanted: pa.Schema) -> Batch | None:
-    """Parse lines into the wanted types; None where one does not fit: quarantine shows it as the file spells it.
+    """Parse lines into the wanted types; None where one does not fit.
 
     As in any reading of JSON, the columns are those that some line has.
     """
-    found = _parsed(lines, types)
-    absent = lines.absent(found.rows) if found else None
-    if found is None or absent is None:
-        return None
-    arrays = {}
-    for of, values in zip(wanted, found.rows.columns, strict=True):
-        if of.name in absent:
-            continue
-        if of.type != values.type:
-            values, bad = cast_column(values, values.type, Field(of.name, scalar_type(of.type, of.name)))
-            if bad is not None:
-                return None
-        arrays[of.name] = values
-    return replace(found, rows=_rows(arrays, found.rows.num_rows))
+    parsed = lines.parsed(types)
+    own = None if parsed is None else lines.own(parsed)
+    rows = None if own is None else as_wanted(own, wanted)
+    return None if rows is None else _numbered(lines, rows)
 
 
-def _seen(lines: Lines, guesses: Guesses) -> Batch | None:
-    """Parse lines as the guesses say, and narrow these; None where a value is of another type."""
-    types = [pa.field(name, guess.parsed) for name, guess in guesses.items() if guess.parsed is not None]
-    if not types or len(types) < len(guesses):
-        return None
-    numbers = [of.name for of in types if pa.types.is_decimal(of.type)]
-    found = _parsed(lines, pa.schema(types))
-    if found is None or any(map(lines.may_quote, numbers)):
-        return None
-    for name, values in zip(found.rows.schema.names, found.rows.columns, strict=True):
-        guesses[name].see_parsed(values)
-    return found
+def _numbered(lines: Lines, rows: pa.RecordBatch) -> Batch:
+    return Batch(rows, pa.array(np.arange(lines.number, lines.number + rows.num_rows, dtype=np.int64)))
 
 
 def _records_of(text: IO[str], first: int) -> Iterator[Record]:
@@ -177,17 +190,11 @@ def _records_of(text: IO[str], first: int) -> Iterator[Record]:
     return (one for one in found if one)
 
 
-def _chunked(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Cut records into chunks of bounded rows and characters."""
-    chunk: list[Record] = []
-    held = 0
-    for found in records:
-        chunk.append(found)
-        held += len(found.raw)
-        if len(chunk) == BATCH_ROWS or held >= BATCH_CHARACTERS:
-            yield chunk
-            chunk, held = [], 0
-    yield chunk
+def _emptied(batches: list[Batch]) -> Iterator[Batch]:
+    """Pass batches on, and let go of each."""
+    batches.reverse()
+    while batches:
+        yield batches.pop()
 
 
 def _guessed(guesses: Guesses) -> pa.Schema:
@@ -251,28 +258,3 @@ def _no_objects(window: Window, number: int, reason: str) -> TerminalError:
         f"not JSON objects, in an array or one after the other, after element {number} (line {window.line}):"
         f" {reason}. Nothing of the file was loaded; for one object per line use format: jsonl"
     )
-
-
-def _batch(chunk: list[Record]) -> Batch:
-    good = [found for found in chunk if found.value is not None]
-    columns = {name: pa.ExtensionArray.from_storage(pa.json_(), v) for name, v in _columns(chunk).items()}
-    rows = _rows(columns, len(good))
-    rejects = tuple(_reject(found) for found in chunk if found.value is None)
-    keys = [found.value.keys() for found in good if found.value is not None]
-    return Batch(rows, pa.array([found.number for found in good], pa.int64()), rejects, keys=keys)
-
-
-def _reject(found: Record) -> Reject:
-    return Reject(found.number, found.line, "", "", found.reason, bounded(printable(found.raw)))
-
-
-def _columns(chunk: list[Record]) -> dict[str, pa.Array]:
-    good = [found.value for found in chunk if found.value is not None]
-    names = dict.fromkeys(name for value in good for name in value)
-    return {name: pa.array([value.get(name) for value in good], pa.string()) for name in names}
-
-
-def _rows(columns: dict[str, pa.Array], length: int) -> pa.RecordBatch:
-    if columns:
-        return pa.RecordBatch.from_pydict(columns)
-    return pa.RecordBatch.from_struct_array(pa.array([{}] * length, pa.struct([])))

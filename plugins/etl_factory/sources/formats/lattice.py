@@ -17,7 +17,6 @@ both exactly, and in text where there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from decimal import Decimal
 from functools import reduce
 
 import pyarrow as pa
@@ -25,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.types as t
 
 from etl_factory.schema import parsing
-from etl_factory.schema.casting import kind_of, plainly
+from etl_factory.schema.casting import kind_of
 from etl_factory.schema.spelling import PLAIN, Spelling
 from etl_factory.schema.types import is_binary, is_json, is_text, is_untyped
 from etl_factory.sources.formats._fitting import Text
@@ -89,20 +88,24 @@ class ColumnGuess:
         if self.is_empty:
             return pa.null()
         first = self.candidates[0] if self.candidates else "text"
-        if self.is_nested or first == "float":
+        if self.is_nested:
             return None
-        return TYPES[first][1] if first in ("bool", *NUMBERS) else pa.string()
+        if first in ("bool", "int"):
+            return TYPES[first][1]
+        return pa.float64() if first in NUMBERS else pa.string()
 
     def see_parsed(self, values: pa.Array) -> None:
-        """Narrow the candidates by more values, parsed as `parsed` says: of a number, only a float may not hold it."""
+        """Narrow the candidates by more values, parsed as `parsed` says; numbers of other types than INT64 as JSON."""
+        if not self.candidates and not self.is_empty:
+            return
+        if is_json(values.type):
+            self._narrow(values.storage.drop_null(), NUMBERS)
+            return
         values = values.drop_null()
-        if pa.types.is_string(values.type):
+        if t.is_string(values.type):
             self._narrow(values, MOMENTS)
         elif len(values) and "float" in self.candidates and not _is_short(values):
-            text = plainly(values)
-            is_broken = pc.match_substring(text, ".")
-            short = pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
-            self._narrow(pc.if_else(is_broken, short, text), self.candidates)
+            self._narrow(values.cast(pa.string()), self.candidates)
 
     def _narrow(self, values: pa.Array, among: tuple[str, ...], known: Collection[str] = ()) -> None:
         if len(values):
@@ -158,12 +161,9 @@ def _first(candidates: tuple[str, ...]) -> pa.DataType:
 
 
 def _is_short(numbers: pa.Array) -> bool:
-    """Whether a float holds all digits of every number for sure, since none has more than 15."""
-    if t.is_decimal256(numbers.type):
-        return False
-    most = 10**15 if t.is_integer(numbers.type) else Decimal(10**6)
+    """Whether a float holds all digits of every whole number for sure, since none has more than 15."""
     extremes = pc.min_max(numbers).as_py()
-    return bool(-most < extremes["min"] and extremes["max"] < most)
+    return bool(extremes["min"] > -(10**15) and extremes["max"] < 10**15)
 
 
 def _implied(name: str, text: Text) -> tuple[str, ...]:

@@ -18,8 +18,7 @@ from etl_factory.schema.contract import Contract
 from etl_factory.schema.sanitize import clean, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.schema.wanted import Wanted
-from etl_factory.sources.formats import _json_text
-from etl_factory.sources.formats import json as json_format
+from etl_factory.sources.formats import _json_batches, _json_text
 from etl_factory.sources.formats.json import Json, JsonLines, JsonObjects
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
@@ -304,7 +303,7 @@ INFERRED = [
 def test_a_guess_is_the_same_however_records_are_cut(
     values: list[str], type_: pa.DataType, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_format, "BATCH_ROWS", chunk)
+    monkeypatch.setattr(_json_batches, "BATCH_ROWS", chunk)
     for order in (values, values[::-1]):
         data = "\n".join(f'{{"a": {value}}}' for value in order).encode()
         assert infer(lines(), data) == {"a": type_}
@@ -332,7 +331,7 @@ def test_a_string_is_its_own_text_in_any_other_column() -> None:
 
 
 def test_chunks_are_bounded_by_characters_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_format, "BATCH_CHARACTERS", 1000)
+    monkeypatch.setattr(_json_batches, "BATCH_CHARACTERS", 1000)
     data = b"".join(b'{"a":"' + b"x" * 300 + b'"}\n' for _ in range(20))
     sizes = [batch.rows.num_rows for batch in lines().read(io.BytesIO(data))]
     assert sum(sizes) == 20

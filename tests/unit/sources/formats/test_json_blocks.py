@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import io
-from decimal import Decimal
+import json
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import simplejson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etl_factory.errors import SchemaError, TerminalError
 from etl_factory.schema.contract import Contract
+from etl_factory.schema.rows import Batch
 from etl_factory.schema.sanitize import clean, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.schema.wanted import Wanted
-from etl_factory.sources.formats import _json_blocks
+from etl_factory.sources.formats import _json_blocks, kept
 from etl_factory.sources.formats import json as json_format
 from etl_factory.sources.formats._json_blocks import Lines
 from etl_factory.sources.formats.json import Json, JsonLines
@@ -23,9 +28,34 @@ from etl_factory.sources.specs import JsonLinesFormat
 
 READER = JsonLines(JsonLinesFormat(type="jsonl"))
 HELD = (Field("i", "NUMERIC"), Field("n", "BIGNUMERIC"), Field("s", "STRING"), Field("d", "DATE"))
+OTHERS = (
+    Field("i", "STRING"),
+    Field("n", "FLOAT64"),
+    Field("b", "STRING"),
+    Field("t", "STRING"),
+    Field("f", "NUMERIC"),
+)
 VALUES = {
     "i": ["1", "-0", "9223372036854775807", "1000000000000001", "null"],
-    "n": ["1.5", "2", "1e3", "123456789012345678901234567.5", "0.1234567890123", "12345678.12345678", "null"],
+    "n": [
+        "1.50",
+        "2",
+        "1e3",
+        "123456789012345678901234567.5",
+        "0.1234567890123",
+        "12345678.12345678",
+        "-0.0",
+        "null",
+    ],
+    "f": [
+        "0.30000000000000004",
+        "1e-7",
+        "-2.5E+2",
+        "1e300",
+        "-0",
+        "0.1000000000000000055511151231257827",
+        "null",
+    ],
     "s": ['"x"', '"é\\n"', '"\\u00e9"', '"\\ud83d\\ude00"', '"5"', "null"],
     "b": ["true", "false", "null"],
     "d": ['"2025-01-31"', '"2025-02-31"', "null"],
@@ -44,23 +74,31 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_format, "ONE_BY_ONE", 40)
 
 
-def loaded(data: bytes, held: tuple[Field, ...] | None, *, one_by_one: bool) -> Any:
-    """Return the guess, the clean rows and the bad ones; numbers that are staged as text by their value."""
-    schema = Json.infer(READER, io.BytesIO(data)) if one_by_one else READER.infer(io.BytesIO(data))
+def loaded(data: bytes, held: tuple[Field, ...] | None, how: str, nested: Any = "json") -> Any:
+    """Return the guess, the clean rows and the bad ones, or what cannot be a table."""
+    reader = JsonLines(JsonLinesFormat(type="jsonl", nested=nested))
+    schema = Json.infer(reader, io.BytesIO(data)) if how == "one by one" else reader.infer(io.BytesIO(data))
+    reader.keep("the file")
     if not schema.names:
         return schema, [], []
-    cleaning, _ = plan_cleaning(schema, Wanted(), held, Contract("t"), is_file=True, is_text=True)
-    big = {field.name for field in cleaning.staged if field.type == "BIGNUMERIC"}
-    stream = io.BytesIO(data)
+    try:
+        wanted = Wanted(records=nested == "record")
+        cleaning, _ = plan_cleaning(schema, wanted, held, Contract("t"), is_file=True, is_text=True)
+    except SchemaError as error:
+        return schema, str(error), []
     rows, bad = [], []
-    for batch in READER.read(stream) if one_by_one else READER.read_as(stream, cleaning.wanted):
+    for batch in read(reader, data, cleaning.wanted, how):
         done = clean(batch, cleaning, "u")
-        rows += [
-            {name: Decimal(v) if v and name in big else v for name, v in row.items()}
-            for row in done.rows.to_pylist()
-        ]
+        rows += done.rows.to_pylist()
         bad += [(of.record, of.column, of.reason, of.value, of.row) for of in (*batch.rejects, *done.rejects)]
     return schema, rows, sorted(bad)
+
+
+def read(reader: JsonLines, data: bytes, wanted: pa.Schema, how: str) -> Iterable[Batch]:
+    if how == "one by one":
+        return reader.read(io.BytesIO(data))
+    kept = reader.again("the file", wanted) if how == "kept" else None
+    return kept or reader.read_as(io.BytesIO(data), wanted)
 
 
 lines = st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in VALUES.items()})
@@ -72,7 +110,7 @@ objects = lines.map(lambda line: "{" + ", ".join(f'"{key}":{value}' for key, val
     st.lists(objects, min_size=1, max_size=25),
     st.lists(st.sampled_from(ODD), max_size=2),
     st.sampled_from(["\n", "\r\n"]),
-    st.sampled_from([None, HELD]),
+    st.sampled_from([None, HELD, OTHERS]),
     st.randoms(),
 )
 def test_a_block_says_what_its_lines_say(
@@ -81,12 +119,64 @@ def test_a_block_says_what_its_lines_say(
     texts = good * 4 + odd
     random.shuffle(texts)
     data = end.join(texts).encode(errors="surrogateescape")
-    slow, fast = (loaded(data, held, one_by_one=one_by_one) for one_by_one in (True, False))
-    assert fast[0].equals(slow[0], check_metadata=True)
-    assert fast[1:] == slow[1:]
+    slow, *fast = (loaded(data, held, how) for how in ("one by one", "by block", "kept"))
+    for found in fast:
+        assert found[0].equals(slow[0], check_metadata=True)
+        assert found[1:] == slow[1:]
 
 
-TYPES = pa.schema([("i", pa.int64()), ("n", pa.decimal128(38, 9)), ("s", pa.string()), ("b", pa.bool_())])
+numbers = (
+    st.integers() | st.floats(allow_nan=True) | st.decimals(allow_nan=False, allow_infinity=False, places=5)
+)
+texts = st.text(max_size=4) | st.dates().map(str) | st.datetimes().map(str)
+plain = st.none() | st.booleans() | numbers | texts
+parted = plain | st.lists(plain, max_size=2) | st.dictionaries(texts, plain, max_size=2)
+# Few keys and kinds in a file, so that most of its lines are of the types guessed so far.
+columns = st.dictionaries(
+    st.sampled_from(["a", "ż", 'q"', "\\", "a b", ""]) | st.text(max_size=3),
+    st.sampled_from(
+        [
+            numbers,
+            numbers,
+            st.integers(-9, 9),
+            st.booleans(),
+            texts,
+            texts,
+            st.dates().map(str),
+            plain,
+            parted,
+        ]
+    ),
+    max_size=4,
+)
+records = columns.flatmap(
+    lambda of: st.lists(
+        st.fixed_dictionaries({}, optional={k: v | st.none() for k, v in of.items()}), max_size=12
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    records,
+    st.booleans(),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", "\r :")]),
+    st.sampled_from(["json", "record"]),
+)
+def test_any_record_says_what_it_says_alone(
+    rows: list[dict[str, Any]], ascii_only: bool, separators: tuple[str, str], nested: Any
+) -> None:
+    spell = simplejson.JSONEncoder(
+        ensure_ascii=ascii_only, separators=separators, use_decimal=True, allow_nan=True
+    )
+    data = "\n".join(map(spell.encode, rows * 3)).encode(errors="surrogatepass")
+    slow, *fast = (loaded(data, None, how, nested) for how in ("one by one", "by block", "kept"))
+    for found in fast:
+        assert found[0].equals(slow[0], check_metadata=True)
+        assert found[1:] == slow[1:]
+
+
+TYPES = pa.schema([("i", pa.int64()), ("n", pa.float64()), ("s", pa.string()), ("b", pa.bool_())])
 
 
 def test_lines_of_the_types_asked_for_are_parsed_as_such() -> None:
@@ -94,45 +184,50 @@ def test_lines_of_the_types_asked_for_are_parsed_as_such() -> None:
     rows = Lines(1, text).parsed(TYPES)
     assert rows is not None
     assert rows.to_pylist() == [
-        {"i": 1, "n": Decimal("0.1"), "s": "ż", "b": None},
+        {"i": 1, "n": "0.10", "s": "ż", "b": None},
         {"i": None, "n": None, "s": None, "b": True},
         {"i": None, "n": None, "s": None, "b": None},
     ]
 
 
-@pytest.mark.parametrize("line", [line for line in ODD if line not in ('{"n":"2.5"}', '{"n":"1.5"}\r', "{}")])
+@pytest.mark.parametrize("line", [line for line in ODD if line not in ('{"n":1e30}', "{}")])
 def test_a_line_of_anything_else_is_not(line: str) -> None:
-    if line != '{"\\u006e":"2.5"}':
-        text = f'{{"i":1}}\n{line}\n{{"i":2}}\n'.encode(errors="surrogateescape")
-        assert Lines(1, text).parsed(TYPES) is None
+    text = f'{{"i":1}}\n{line}\n{{"i":2}}\n'.encode(errors="surrogateescape")
+    assert Lines(1, text).parsed(TYPES) is None
 
 
-WRAPPED = [
+NUMBERS = [
     "5150691733384155781985955468598", "78955483748735378590043761269314.628", "9343.174773488696796073e30",
-    "-9070.60430500e-70", "37870.43e-100",
+    "-9070.60430500e-70", "37870.43e-100", "1.50", "0", "-0", "-0.0", "0e5", "1E3", "9" * 300, "0." + "0" * 50 + "1",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("key", ['"n"', '"\\u006e"'])
-@pytest.mark.parametrize("number", [*WRAPPED, '"752876710019839689069324875985"'])
-def test_a_number_that_wraps_around_in_a_decimal_is_not_taken_for_another(number: str, key: str) -> None:
-    text = f'{{"n":1}}\n{{{key} :\t{number}}}\n'.encode()
-    assert Lines(1, text).parsed(pa.schema([("n", pa.decimal128(38, 9))])) is None
-
-
-def test_a_big_number_that_wraps_around_is_not_taken_for_another() -> None:
-    wide = pa.schema([('ż"n', pa.decimal256(76, 38))])
-    for whole in range(39, 120):
-        assert Lines(1, b'{"\xc5\xbc\\"n": %s}' % (b"7" * whole)).parsed(wide) is None
-    assert Lines(1, b'{"\xc5\xbc\\"n": %s}' % (b"7" * 38)).parsed(wide) is not None
+@pytest.mark.parametrize("key", ["n", 'ż"n', "", "a b", "\\", "n.*", "x{, "])
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_has_the_digits_of_its_line(number: str, key: str) -> None:
+    name = json.dumps(key, ensure_ascii=False)
+    others = f'"n2":7,"s":"{{{name[1:-1]}\\":8","2n": 9'
+    text = (
+        f"{{{name}:null,{others}}}\n{{{others}, {name} :\t{number}}}\n{{{others}}}\n{{{name}:7}}\n".encode()
+    )
+    types = pa.schema([(key, pa.float64()), ("n2", pa.int64()), ("s", pa.string()), ("2n", pa.float64())])
+    parsed, slow = Lines(1, text).parsed(types), next(READER.read(io.BytesIO(text)))
+    assert parsed is not None
+    assert parsed.column(key).to_pylist() == slow.rows.column(key).to_pylist()
+    assert parsed.column("2n").to_pylist() == slow.rows.column("2n").to_pylist()
 
 
 @pytest.mark.parametrize(
-    "text", ['{"n":"2.5"}', '{"n" :\t"2.5"}', '{"\\u006e":"2.5"}', '{"s":"n\\":","n":"5"}']
+    "value", ["NaN", "-Infinity", "1e400", "9" * 5000, '"2.5"', "[1]", "{}", "true", "01"]
 )
-def test_a_number_in_quotes_is_looked_for(text: str) -> None:
-    assert Lines(1, f'{{"n":1}}\n{text}\n'.encode()).may_quote("n")
-    assert not Lines(1, b'{"n":1,"s":"n\\t"}\n{"n": 2}\n').may_quote("n")
+def test_what_is_no_number_of_digits_is_not_taken_for_one(value: str) -> None:
+    text = f'{{"n":1}}\n{{"n":{value}}}\n'.encode()
+    assert Lines(1, text).parsed(pa.schema([("n", pa.float64())])) is None
+
+
+def test_a_number_whose_key_has_escapes_is_not_missed() -> None:
+    text = b'{"n":1}\n{"\\u006e":2,"s":"n"}\n'
+    assert Lines(1, text).parsed(pa.schema([("n", pa.float64()), ("s", pa.string())])) is None
 
 
 def test_blocks_are_whole_lines_and_number_them() -> None:
@@ -144,3 +239,85 @@ def test_blocks_are_whole_lines_and_number_them() -> None:
     for lines in found:
         assert lines.number == seen
         seen += lines.text.count(b"\n")
+
+
+KEPT = b"".join(
+    b'{"i":%d,"n":%d.50,"f":1e-%d,"s":"x%d","d":"2025-01-0%d","z":null}\n' % (n, n, n % 9, n, n % 9 + 1)
+    for n in range(200)
+)
+WANTED = pa.schema(
+    {"i": pa.decimal128(38, 9), "n": pa.decimal256(76, 38), "f": pa.float64(), "s": pa.string(), "d": pa.date32(),
+     "z": pa.int64()}
+)  # fmt: skip
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> JsonLines:
+    """A reader that has inferred, and kept, a file of several blocks."""
+    monkeypatch.setattr(_json_blocks, "BLOCK", 4000)
+    reader = JsonLines(READER.spec)
+    reader.infer(io.BytesIO(KEPT))
+    reader.keep("a")
+    return reader
+
+
+def test_what_was_inferred_from_comes_again_in_the_wanted_types(seen: JsonLines) -> None:
+    batches = list(seen.again("a", WANTED) or ())
+    typed = [batch for batch in batches if batch.keys is None]
+    assert len(typed) > 1
+    for batch in typed:
+        of = dict(zip(batch.rows.schema.names, batch.rows.schema.types, strict=True))
+        assert of == dict(zip(WANTED.names, WANTED.types, strict=True)) | {"n": pa.json_()}
+    assert [number for batch in batches for number in batch.records.to_pylist()] == list(range(1, 201))
+    assert seen.again("a", WANTED) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "fits"),
+    [
+        ("s", pa.int64(), False),
+        ("d", pa.json_(), False),
+        ("i", pa.list_(pa.int64()), False),
+        ("f", pa.decimal128(38, 9), True),
+        ("z", pa.json_(), True),
+        ("i", pa.string(), True),
+    ],
+)
+def test_what_does_not_fit_or_has_parts_is_read_again(
+    seen: JsonLines, name: str, type_: pa.DataType, fits: bool
+) -> None:
+    wanted = WANTED.set(WANTED.get_field_index(name), pa.field(name, type_))
+    assert (seen.again("a", wanted) is not None) == fits
+
+
+KEPT_ONCE = sum(batch.rows.nbytes + batch.records.nbytes for batch in READER.read(io.BytesIO(KEPT)))
+
+
+def test_what_is_large_is_not_kept_and_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "KEPT_BYTES", KEPT_ONCE * 5 // 2)
+    reader = JsonLines(READER.spec)
+    for name, times in (("a", 1), ("b", 5), ("c", 1), ("d", 1)):
+        reader.infer(io.BytesIO(KEPT * times))
+        reader.keep(name)
+    assert [name for name in "abcd" if reader.again(name, WANTED) is None] == ["b", "d"]
+    reader.infer(io.BytesIO(KEPT))
+    reader.keep("e")
+    assert reader.again("e", WANTED) is not None
+
+
+def test_what_was_looked_at_in_part_or_ended_in_an_error_is_not_kept() -> None:
+    reader = JsonLines(READER.spec)
+    reader.infer(io.BytesIO(KEPT), 10)
+    reader.keep("a")
+    with pytest.raises(TerminalError):
+        reader.infer(io.BytesIO(gzip.compress(KEPT)[:-20]))
+    reader.infer(io.BytesIO(KEPT), 10)
+    reader.keep("b")
+    assert [reader.again(name, WANTED) for name in "ab"] == [None, None]
+
+
+def test_compressed_lines_are_cut_as_others_are() -> None:
+    def rows(data: bytes) -> list[Any]:
+        return [row for batch in READER.read_as(io.BytesIO(data), WANTED) for row in batch.rows.to_pylist()]
+
+    assert rows(gzip.compress(KEPT)) == rows(KEPT)
