@@ -201,7 +201,7 @@ class FileLoader:
         is_new = self.warehouse.table(self.resource.table_id) is None
         return extracted.then(
             step="load", rows_read=len(rows), rows_staged=len(rows), files=tuple(tallies),
-            fields=tuple(f.to_json() for f in FIELDS), ddl=(create,) if is_new else (),
+            fields=tuple(f.to_json() for f in (*FIELDS, *origin)), ddl=(create,) if is_new else (),
             staging_table=staging,
         )  # fmt: skip
 

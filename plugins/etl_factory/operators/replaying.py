@@ -20,7 +20,7 @@ from etl_factory.operators.quarantine import QUARANTINE, Quarantine
 from etl_factory.operators.sanitizing import Sanitizer, Written
 from etl_factory.operators.table_parts import demand_rows
 from etl_factory.schema.raw import unpack
-from etl_factory.schema.rows import Batch, Reject
+from etl_factory.schema.rows import Batch, Reject, numbered
 from etl_factory.schema.sanitize import Cleaned, Cleaning, clean
 from etl_factory.schema.types import Field, staged_arrow
 from etl_factory.sources.specs import Files
@@ -74,7 +74,7 @@ class ReplaySanitizer(Sanitizer):
                 for _, alike in groupby(unpacked, key=lambda pair: str(pair[0].schema)):
                     batches, places = zip(*alike, strict=True)
                     whole = pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
-                    yield list(places), Batch(whole, pa.array(range(1, whole.num_rows + 1), pa.int64()))
+                    yield list(places), numbered(whole, 1)
 
     def _stay(self, rejects: list[Reject], places: list[dict[str, object]]) -> None:
         """Count the rows that stay; each once, however many of its values do not fit."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl_factory.errors import AccountingError
 from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
-from etl_factory.schema.rows import Batch
+from etl_factory.schema.rows import Batch, numbered
 from etl_factory.schema.sanitize import Cleaning, clean
 
 ROWS_AT_ONCE = 65_536
@@ -23,7 +22,7 @@ def table_batches(landing: Landing, part: Part) -> Iterator[Batch]:
     with landing.open(part) as stream:
         file = pq.ParquetFile(io.BufferedReader(stream))  # type: ignore[type-var]  # readable
         for rows in file.iter_batches(batch_size=ROWS_AT_ONCE):
-            yield _numbered(rows, number)
+            yield numbered(rows, number + 1)
             number += rows.num_rows
 
 
@@ -40,7 +39,7 @@ def is_clean(landing: Landing, part: Part, cleaning: Cleaning) -> bool:
         checked = cleaning.doubtful
         names = checked.arrow.names
         batches = file.iter_batches(batch_size=ROWS_AT_ONCE, columns=names) if names else iter(())
-        return all(clean(_numbered(rows, 0), checked).rows.equals(rows) for rows in batches)
+        return all(clean(numbered(rows, 1), checked).rows.equals(rows) for rows in batches)
 
 
 def demand_rows(part: Part, rows: int) -> None:
@@ -50,7 +49,3 @@ def demand_rows(part: Part, rows: int) -> None:
             f"{part.uri} holds {rows} rows, extract wrote {part.rows}. Nothing was published; clear the run from"
             " `extract`"
         )
-
-
-def _numbered(rows: pa.RecordBatch, before: int) -> Batch:
-    return Batch(rows, pa.array(range(before + 1, before + 1 + rows.num_rows), pa.int64()))

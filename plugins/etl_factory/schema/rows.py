@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 RAW_LIMIT = 64 * 1024
@@ -67,6 +68,20 @@ class Batch:
         rejects = tuple(reject for reject in self.rejects if reject.record < end)
         rows, records = self.rows.slice(0, kept), self.records.slice(0, kept)
         return Batch(rows, records, rejects, self.line_offset, self.keys and self.keys[:kept])
+
+
+def numbered(rows: pa.RecordBatch, first: int) -> Batch:
+    """Return rows that are records one after the other, `first` and those behind it."""
+    import numpy as np
+
+    return Batch(rows, as_records(np.arange(first, first + rows.num_rows, dtype=np.int64)))
+
+
+def as_records(numbers: np.ndarray) -> pa.Array:
+    """Return NumPy's int64 as Arrow's; `pa.array` would import pandas, to see whether they are its own."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def first_records(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:

@@ -22,7 +22,7 @@ class Result:
     """A driver's unbuffered result; `asked` tells how many rows were asked for each time."""
 
     def __init__(self, rows: Sequence[tuple[bytes | None, ...]]) -> None:
-        self.rows, self.asked = list(rows), []  # type: ignore[var-annotated]
+        self.rows, self.asked = list(rows), list[int]()
 
     def fetch_row(self, maxrows: int) -> tuple[tuple[bytes | None, ...], ...]:
         self.asked.append(maxrows)

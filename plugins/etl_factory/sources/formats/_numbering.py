@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from etl_factory.schema.rows import Batch, Reject, bounded
+from etl_factory.schema.rows import Batch, Reject, as_records, bounded
 from etl_factory.sources.formats.base import Peekable
 
 MOST_AHEAD = 3
@@ -107,9 +107,8 @@ class Numbering:
         return [number for before, number in enumerate(numbers) if number - before < end]
 
     def _free(self, first: int, taken: list[int]) -> pa.Array:
-        numbers = np.delete(np.arange(first, self.next, dtype=np.int64), [number - first for number in taken])
-        # pa.array would import pandas, to see whether the numbers are its own.
-        return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+        numbers = np.arange(first, self.next, dtype=np.int64)
+        return as_records(np.delete(numbers, [number - first for number in taken]))
 
     def _reject(self, row: pacsv.InvalidRow, offset: int | None) -> Reject:
         number = row.number - 1

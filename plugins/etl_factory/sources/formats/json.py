@@ -9,12 +9,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, ClassVar
 
-import numpy as np
 import pyarrow as pa
 import simplejson
 
 from etl_factory.errors import TerminalError
-from etl_factory.schema.rows import Batch
+from etl_factory.schema.rows import Batch, numbered
 from etl_factory.sources.formats._json_batches import batch_of, chunked
 from etl_factory.sources.formats._json_blocks import Lines, blocks, parseable
 from etl_factory.sources.formats._json_records import Record, line_record, printable, record
@@ -140,7 +139,7 @@ class JsonLines(Json):
             return None
         for name, values in zip(rows.schema.names, rows.columns, strict=True):
             guesses[name].see_parsed(values)
-        found = _numbered(lines, rows)
+        found = numbered(rows, lines.number)
         own = lines.own(rows) if self._kept.keeps else None
         if own is None:
             self._kept.forget()
@@ -177,11 +176,7 @@ def _taken(lines: Lines, types: pa.Schema, wanted: pa.Schema) -> Batch | None:
     parsed = lines.parsed(types)
     own = None if parsed is None else lines.own(parsed)
     rows = None if own is None else as_wanted(own, wanted)
-    return None if rows is None else _numbered(lines, rows)
-
-
-def _numbered(lines: Lines, rows: pa.RecordBatch) -> Batch:
-    return Batch(rows, pa.array(np.arange(lines.number, lines.number + rows.num_rows, dtype=np.int64)))
+    return None if rows is None else numbered(rows, lines.number)
 
 
 def _records_of(text: IO[str], first: int) -> Iterator[Record]:

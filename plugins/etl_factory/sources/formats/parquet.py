@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as t
 
 from etl_factory.errors import TerminalError
-from etl_factory.schema.rows import Batch
+from etl_factory.schema.rows import Batch, numbered
 from etl_factory.schema.types import is_json
 from etl_factory.sources.formats.base import BATCH_ROWS, Format, damaged_file_errors
 from etl_factory.sources.specs import ParquetFormat
@@ -42,9 +42,8 @@ class Parquet(Format):
         number = 0
         with damaged_file_errors():
             for rows in _batches(stream):
-                records = pa.array(range(number + 1, number + 1 + rows.num_rows), pa.int64())
+                yield numbered(_unparsed(rows), number + 1)
                 number += rows.num_rows
-                yield Batch(_unparsed(rows), records)
 
 
 def _opened(stream: IO[bytes], unit: str) -> pq.ParquetFile:
