@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from table_systems import MySQL, System
 
+from etl_factory.schema.types import is_json, raw_json
 from etl_factory.sources.base import Selection
 
 pytestmark = [
@@ -105,3 +107,42 @@ def test_rows_beyond_one_batch_keep_their_nulls(system: System) -> None:
     values = [value for batch in batches for value in batch.column("n").to_pylist()]
     assert sorted(value for value in values if value) == list(range(3, 45_001, 3))
     assert values.count(None) == 30_000
+
+
+@pytest.mark.parametrize("mode", ["PAD_CHAR_TO_FULL_LENGTH", "EMPTY_STRING_IS_NULL", "ORACLE", "ANSI"])
+def test_values_are_the_same_whatever_mode_the_server_prefers(
+    system: System, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import MySQLdb
+
+    system.execute(
+        "CREATE TABLE preferring (id int PRIMARY KEY, n int, at date, code char(5), words varchar(9))",
+        "INSERT INTO preferring VALUES (1, NULL, NULL, 'ab', ''), (2, 7, '2024-01-01', '', NULL)",
+    )
+    with monkeypatch.context() as patch:
+        prefers = f"SET SESSION sql_mode = CONCAT(@@sql_mode, ',{mode}')"
+        patch.setattr(MySQLdb, "connect", partial(MySQLdb.connect, init_command=prefers))
+        found = read(system, "preferring")
+    system.execute("DROP TABLE preferring")
+    assert found == [
+        {"id": 1, "n": None, "at": None, "code": "ab", "words": ""},
+        {"id": 2, "n": 7, "at": "2024-01-01", "code": "", "words": None},
+    ]
+
+
+def test_a_json_column_is_known_by_any_name(system: System) -> None:
+    system.execute("CREATE TABLE named (`b``c` json, `a.b` json)")
+    with system.source().snapshot(Selection(table="named")) as snapshot:
+        assert [is_json(field.type) or field.type == raw_json() for field in snapshot.schema] == [True, True]
+
+
+def test_a_table_of_wide_texts_takes_little_memory(system: System) -> None:
+    """A `varchar` may hold 64 KiB, and its type is none of those for long text."""
+    system.execute(
+        "CREATE TABLE wide_texts (id int PRIMARY KEY, words varchar(16000)) CHARACTER SET utf8mb4",
+        "INSERT INTO wide_texts SELECT seq, REPEAT('x', 15000) FROM seq_1_to_3000",
+    )
+    with system.source().snapshot(Selection(table="wide_texts")) as snapshot:
+        sizes = [batch.nbytes for batch in snapshot.read(None)]
+    assert sum(sizes) > 40e6
+    assert max(sizes) < 9e6

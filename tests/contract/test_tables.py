@@ -652,6 +652,13 @@ class TestDiscovery:
         assert table.primary_key == ("a", "b")
         assert [name for name, _ in found[f"{system.schema}composed_view"].columns] == ["a"]
 
+    def test_a_column_that_a_key_only_includes_is_none_of_it(self, system: System) -> None:
+        if system.name == "mysql":
+            pytest.skip("MySQL's keys include no other columns")
+        system.execute("CREATE TABLE covered (a int, id int, x text, PRIMARY KEY (id) INCLUDE (x))")
+        found = {item.name: item for item in system.source().discover()}
+        assert found["public.covered"].primary_key == ("id",)
+
     def test_what_is_discovered_can_be_read(self, system: System, moves: System) -> None:
         for item in system.source().discover():
             with system.source().snapshot(Selection(table=item.name)) as snapshot:

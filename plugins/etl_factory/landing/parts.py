@@ -36,8 +36,8 @@ class PartWriter:
 
     Parts are named `<prefix>/<stem>-00000.parquet`; row groups and parts are bounded in bytes,
     so memory does not grow with the table. A group is compressed and sent by a thread, while the caller reads the
-    next one: an error there is raised by the write after it, or at the end. After the block, `parts` lists what was
-    written.
+    next one: an error there is raised by the write that fills a group after it, or at the end. After the block,
+    `parts` lists what was written.
     """
 
     def __init__(self, landing: Landing, prefix: str, schema: pa.Schema, *, stem: str = "part") -> None:
@@ -134,8 +134,9 @@ class PartWriter:
 
     def _end(self, error: BaseException | None) -> None:
         """Leave no thread behind; after an error, what is not sent yet is not sent any more."""
-        if error is not None and self._open:
-            self._open[1].give_up()
+        opened = self._open  # once: its own thread may be closing it
+        if error is not None and opened:
+            opened[1].give_up()
         try:
             self._writing.stop()
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 CURSORS = {"tinyint": "integer", "smallint": "integer", "mediumint": "integer", "int": "integer",
            "bigint": "integer", "date": "date", "datetime": "naive", "timestamp": "instant"}  # fmt: skip
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
-# Types whose printed values hold neither a comma nor a line break, and are never empty.
+# Types whose printed values hold no comma and no letter: digits, signs, points, colons, spaces, and the e of a double.
 PLAIN = (*_INTEGERS, "bit", "decimal", "float", "double", "date", "datetime", "timestamp", "time")
 _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 _SHAPES = ("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
-           "geometrycollection")  # fmt: skip
+           "geometrycollection", "geomcollection")  # fmt: skip
 
 # One value of these may be of many megabytes.
 LONG = ("blob", "mediumblob", "longblob", "text", "mediumtext", "longtext", "json", *_SHAPES)
@@ -58,10 +59,18 @@ def declared_type(column: MySQLColumn) -> pa.DataType:
     return types.get(column.data_type, pa.string())
 
 
+def length(column: MySQLColumn) -> int:
+    """Return how many characters or bytes a value has at most, of a type that cannot hold megabytes."""
+    declared = re.fullmatch(r"(?:var)?(?:char|binary)\((\d+)\).*", column.full_type)
+    return (
+        int(declared[1]) if declared else max(len(column.full_type), 64)
+    )  # a SET names all that it can hold
+
+
 def expression(column: MySQLColumn, name: str) -> str:
     """Return the SELECT expression that makes the server print the value exactly."""
     if column.data_type == "float":
-        return f"CAST({name} AS DOUBLE)"
+        return f"{name} * 1e0"  # as a double; MySQL casts to that from 8.0.17 on
     if column.data_type == "bit":
         return f"CAST({name} AS UNSIGNED)"
     return f"ST_AsText({name})" if column.data_type in _SHAPES else name
@@ -73,12 +82,11 @@ def quoted(name: str) -> str:
 
 
 def to_arrow(column: MySQLColumn, printed: pa.Array) -> pa.Array:
-    """Return printed values as they are handed on: text for the sanitizer, but for numbers and bytes.
-
-    Text comes as bytes, since only the column's type tells it from bytes.
+    """Return printed values, of bytes or parsed already, as they are handed on: text for the sanitizer, but for
+    numbers and bytes.
 
     Raises:
-        pyarrow.ArrowInvalid: text is no UTF-8, which the connection's character set rules out.
+        pyarrow.ArrowInvalid: text is no UTF-8.
     """
     import pyarrow as pa
 

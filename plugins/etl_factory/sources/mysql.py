@@ -83,6 +83,8 @@ class MySQLSource(TableSource):
                     "SET net_write_timeout = 3600",
                     # For the session: a server may take the reading of the clock for the next transaction.
                     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                    # A CHAR is the same value whatever the server prefers; SPACE(0), since '' may be its NULL.
+                    "SET SESSION sql_mode = REPLACE(@@sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', SPACE(0))",
                 ):
                     connection.query(statement)
                 yield connection
@@ -167,7 +169,8 @@ class MySQLSnapshot(TableSnapshot):
         if "mariadb" not in _rows(self.connection, "SELECT VERSION()")[0][0].lower():
             return set()
         clauses = [row[0] for row in _rows(self.connection, _JSON_CHECKS, schema, table)]
-        return {clause[12:-2] for clause in clauses if clause.startswith("json_valid(`")}
+        names = {clause[12:-2] for clause in clauses if clause.startswith("json_valid(`")}
+        return {name.replace("``", "`") for name in names}
 
     def _query_columns(self) -> list[MySQLColumn]:
         """Ask the server what a query returns: its metadata needs no rights, as a view over it would."""
@@ -224,9 +227,10 @@ class MySQLSnapshot(TableSnapshot):
     def _stream(self, columns: list[MySQLColumn], window: Window | None) -> Iterator[pa.RecordBatch]:
         rows = Rows(columns)
         self.connection.query(f"SELECT {rows.listed()} FROM {self._relation()}{self._where(window)}")
+        result = self.connection.use_result()  # held here: when it is freed first, all of its rows are read
         try:
-            yield from rows.batches(self.connection.use_result())
-        except GeneratorExit:  # else the client would first read, and hold up all else, to the table's end
+            yield from rows.batches(result)
+        except GeneratorExit:
             self.connection.close()
             raise
 

@@ -35,7 +35,7 @@ _BUSY = ("08", "40", "53", "55", "57", "58")
 _VERSION = "SELECT current_setting('server_version') AS version"
 _KEYS = """
 SELECT a.attname AS name FROM pg_index i
-JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY((i.indkey::int2[])[0:i.indnkeyatts - 1])
 WHERE i.indrelid = to_regclass($1) AND i.indisprimary
 ORDER BY array_position(i.indkey::int[], a.attnum::int)"""
 

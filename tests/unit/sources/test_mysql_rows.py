@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,8 @@ from etl_factory.errors import TerminalError
 from etl_factory.sources import _mysql_rows
 from etl_factory.sources._mysql_rows import Rows
 from etl_factory.sources._mysql_types import MySQLColumn
+from etl_factory.sources.base import Selection
+from etl_factory.sources.mysql import MySQLSnapshot
 
 ID, PRICE = MySQLColumn("id", "bigint", "bigint"), MySQLColumn("price", "decimal", "decimal(9,2)", 9, 2)
 AT, NOTE = MySQLColumn("at", "timestamp", "timestamp"), MySQLColumn("note", "varchar", "varchar(9)")
@@ -36,16 +39,16 @@ def read(columns: Sequence[MySQLColumn], *rows: tuple[bytes | None, ...]) -> lis
 
 def test_numbers_and_times_are_asked_for_in_one_value_before_the_others() -> None:
     assert Rows([NOTE, ID, IMAGE, AT]).listed() == (
-        "CONCAT_WS(',', IFNULL(`id`, ''), IFNULL(`at`, '')), `note` AS `note`, `image` AS `image`"
+        "CONCAT_WS(',', IFNULL(`id`, 'N'), IFNULL(`at`, 'N')), `note` AS `note`, `image` AS `image`"
     )
     assert Rows([NOTE]).listed() == "`note` AS `note`"
     assert Rows([MySQLColumn("a`b", "float", "float")]).listed() == (
-        "CONCAT_WS(',', IFNULL(CAST(`a``b` AS DOUBLE), ''))"
+        "CONCAT_WS(',', IFNULL(`a``b` * 1e0, 'N'))"
     )
 
 
 def test_columns_come_back_in_their_order() -> None:
-    rows = [(b"1,2024-01-01 00:00:00.500000", "ż, \"x'\n".encode(), b"\x00\xff"), (b",", None, None)]
+    rows = [(b"1,2024-01-01 00:00:00.500000", "ż, \"x'\n".encode(), b"\x00\xff"), (b"N,N", None, None)]
     assert read([NOTE, ID, IMAGE, AT], *rows) == [
         {"note": "ż, \"x'\n", "id": 1, "image": b"\x00\xff", "at": "2024-01-01 00:00:00.500000+00:00"},
         {"note": None, "id": None, "image": None, "at": None},
@@ -56,10 +59,10 @@ def test_text_that_is_empty_is_no_null() -> None:
     assert read([NOTE, IMAGE], (b"", b"")) == [{"note": "", "image": b""}]
 
 
-@pytest.mark.parametrize("printed", [(b"", b"7", b""), (b"7", b""), (b"",), (b"", b"")])
+@pytest.mark.parametrize("printed", [(b"N", b"7", b"N"), (b"7", b"N"), (b"N",)])
 def test_a_lone_column_keeps_its_nulls(printed: tuple[bytes, ...]) -> None:
     assert [row["id"] for row in read([ID], *((value,) for value in printed))] == [
-        int(value) if value else None for value in printed
+        None if value == b"N" else int(value) for value in printed
     ]
 
 
@@ -72,7 +75,7 @@ def test_what_the_server_cut_off_is_no_null() -> None:
         read([ID, NOTE], (b"1", b"a"), (None, b"b"))
 
 
-@pytest.mark.parametrize("printed", [b"1,2,3", b"1", b"x,2"])
+@pytest.mark.parametrize("printed", [b"1,2,3", b"1", b"x,2", b"1,", b""])
 def test_a_row_that_does_not_parse_is_an_error(printed: bytes) -> None:
     with pytest.raises(pa.ArrowInvalid):
         read([ID, MySQLColumn("n", "int", "int")], (b"1,2",), (printed,))
@@ -94,13 +97,48 @@ def test_batches_hold_as_many_rows_as_their_columns_allow(monkeypatch: pytest.Mo
     assert [batch.num_rows for batch in Rows([ID, PRICE]).batches(result)] == [5, 5, 2]
 
 
-def test_a_few_long_values_are_fetched_at_a_time_and_one_once_they_are_large(
+def test_long_values_are_fetched_one_by_one_until_their_size_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_mysql_rows, "BATCH_BYTES", 4000)
-    monkeypatch.setattr(_mysql_rows, "LONG_BYTES", 2400)
-    result = Result([(b"x",)] * 48 + [(b"y" * 1000,)] * 30 + [(b"x",)] * 24)
+    result = Result([(b"x",)] * 49 + [(b"y" * 1000,)] * 30 + [(b"x",)] * 24)
     sizes = [batch.num_rows for batch in Rows([DOCUMENT]).batches(result)]
-    assert result.asked[:5] == [24, 24, 24, 1, 1]
-    assert sizes == [72, 4, 26]
-    assert sum(sizes) == 102
+    assert result.asked[:6] == [1, 24, 24, 24, 1, 1]
+    assert sizes == [73, 4, 26]
+
+
+@pytest.mark.parametrize(
+    ("full_type", "first"),
+    [("varchar(16000)", 1), ("varchar(120)", 20_000), ("varbinary(65000)", 1), ("set('a','b')", 20_000)],
+)
+def test_a_column_that_can_be_long_is_taken_for_one(full_type: str, first: int) -> None:
+    result = Result([])
+    assert list(Rows([MySQLColumn("a", full_type.partition("(")[0], full_type)]).batches(result)) == []
+    assert result.asked == [first]
+
+
+@pytest.mark.parametrize("kind", ["geometrycollection", "geomcollection"])
+def test_a_collection_of_shapes_is_asked_for_as_text_by_each_of_its_names(kind: str) -> None:
+    assert Rows([MySQLColumn("g", kind, kind)]).listed() == "ST_AsText(`g`) AS `g`"
+
+
+def test_a_read_that_is_left_closes_the_connection_before_its_result_is_freed() -> None:
+    """Else the driver reads all rows that are left: of a large table, for as long as it takes."""
+    events: list[str] = []
+
+    class Unread(Result):
+        def __del__(self) -> None:
+            events.append("freed")
+
+    connection = SimpleNamespace(
+        query=lambda sql: None,
+        use_result=lambda: Unread([(b"%d" % number,) for number in range(100_000)]),
+        close=lambda: events.append("closed"),
+    )
+    snapshot = object.__new__(MySQLSnapshot)
+    snapshot.connection, snapshot.columns, snapshot.selection = connection, [ID], Selection(table="t")
+    batches = snapshot.read(None)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]  # it is a generator
+    del batches
+    assert events == ["closed", "freed"]
