@@ -80,7 +80,7 @@ def is_exact(text: str) -> bool:
         )
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return False
     return True
 

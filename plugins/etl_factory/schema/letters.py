@@ -30,6 +30,8 @@ def is_ascii(text: pa.Array) -> bool:
 
 def measured(text: pa.Array) -> Digits | None:
     """Measure numbers spelt as `-?(0|[1-9]\\d*)(\\.\\d+)?`; None where any is spelt otherwise; NULLs are none."""
+    if not pa.types.is_string(text.type):
+        return None
     text = text.drop_null() if text.null_count else text
     if not len(text):
         return Digits()

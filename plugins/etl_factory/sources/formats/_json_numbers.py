@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from etl_factory.schema.documents import spell_json
 from etl_factory.sources.formats._json_text import Parser
 
+_BETWEEN = tuple(" \t\r\n,:}")
 # What `spell_json` writes in another way: all other numbers stand in the file as it writes them.
 _ODD = r"[eE]|^-0$|.{41}"
 
@@ -20,8 +21,11 @@ def spelt(text: bytes, name: str, parsed: pa.Array) -> pa.Array | None:
 
     `text` are lines of which Arrow has `parsed` the key, so that they are flat objects with no key twice. There, the
     key in quotes that follows a brace, a comma or a blank and precedes a colon is this key, and nothing in a string:
-    what a string holds in quotes has a backslash before each. A key with escapes of its own may not be found.
+    what a string holds in quotes has a backslash before each. Only a key that itself begins as what may follow a
+    string could be the text between two: it is not looked for. A key with escapes of its own may not be found.
     """
+    if name[:1] in _BETWEEN:
+        return None
     found = re.findall(_pattern(name), text)
     if len(found) != len(parsed) - parsed.null_count:
         return None

@@ -20,9 +20,9 @@ class Parser:
         self.problem = ""
         self.strict, self.lenient = (
             simplejson.JSONDecoder(
-                parse_float=Decimal, parse_int=parse_int, object_pairs_hook=self._object, allow_nan=False
+                parse_float=parse_float, parse_int=parse_int, object_pairs_hook=self._object, allow_nan=False
             )
-            for parse_int in (int, str)
+            for parse_int, parse_float in ((int, Decimal), (str, str))
         )
 
     def parse(self, text: str, at: int) -> tuple[Any, int]:
@@ -32,9 +32,9 @@ class Parser:
             return self.strict.raw_decode(text, at)
         except simplejson.JSONDecodeError:
             raise
-        except ValueError:
+        except (ValueError, ArithmeticError):
             found = self.lenient.raw_decode(text, at)
-            self.problem = "a whole number of thousands of digits"
+            self.problem = "a number of more digits, or of a greater exponent, than can be read"
             return found
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

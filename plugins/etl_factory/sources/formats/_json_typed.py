@@ -13,7 +13,8 @@ from etl_factory.sources.formats.parsed import bare
 def as_wanted(rows: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch | None:
     """Return rows in the wanted types; None where a value does not fit: quarantine shows it as the file spells it.
 
-    Numbers that no Arrow type holds as they are wanted stay JSON.
+    None too for what is wanted as JSON, of which cleaning may refuse any value. Numbers that no Arrow type holds as
+    they are wanted stay JSON.
     """
     arrays = {}
     for name, values in zip(rows.schema.names, rows.columns, strict=True):
@@ -25,12 +26,12 @@ def as_wanted(rows: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch | None:
 
 
 def _taken(values: pa.Array, wanted: pa.Field) -> pa.Array | None:
-    if values.type == wanted.type:
-        return values
     if values.null_count == len(values):
         return pa.nulls(len(values), wanted.type)
     if t.is_nested(wanted.type) or is_json(wanted.type):
         return None
+    if values.type == wanted.type:
+        return values
     spelt = values if t.is_string(values.type) or is_json(values.type) else as_json(values.cast(pa.string()))
     staged, bad = cast_column(spelt, spelt.type, Field(wanted.name, scalar_type(wanted.type, wanted.name)))
     if bad is not None:

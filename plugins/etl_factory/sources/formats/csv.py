@@ -19,7 +19,7 @@ from etl_factory.sources.formats._heads import Head, read_head
 from etl_factory.sources.formats._numbering import Blocks, Numbering
 from etl_factory.sources.formats._records import Cutter
 from etl_factory.sources.formats.base import Format, Peekable, damaged_file_errors, peekable
-from etl_factory.sources.formats.kept import Kept
+from etl_factory.sources.formats.kept import Kept, handed_out
 from etl_factory.sources.formats.lattice import ColumnGuess, declared_field
 from etl_factory.sources.specs import CsvFormat
 
@@ -82,7 +82,7 @@ class Csv(Format):
         if batches is None:
             return None
         self.findings = self._found.pop(name)
-        return _given_away(batches)
+        return handed_out(batches)
 
     def guess(self, batches: Iterable[Batch]) -> pa.Schema:
         """Guess as `infer` does, from records that were read before."""
@@ -136,13 +136,6 @@ class Csv(Format):
         if held is None or not _is_seal(held.rows, seal):
             raise TerminalError(_never_closed(numbering, head.cutter))
         yield _part(held, 0, held.rows.num_rows - 1)
-
-
-def _given_away(batches: list[Batch]) -> Iterator[Batch]:
-    """Yield batches in order, and hold none of them any longer."""
-    batches.reverse()
-    while batches:
-        yield batches.pop()
 
 
 def _is_column(name: str, head: Head, guesses: dict[str, ColumnGuess]) -> bool:

@@ -21,7 +21,7 @@ from etl_factory.sources.formats._json_shape import Shape
 from etl_factory.sources.formats._json_text import Parser, Window
 from etl_factory.sources.formats._json_typed import as_wanted
 from etl_factory.sources.formats.base import Format, damaged_file_errors, decompressed, is_utf8
-from etl_factory.sources.formats.kept import Kept
+from etl_factory.sources.formats.kept import Kept, handed_out
 from etl_factory.sources.formats.lattice import ColumnGuess
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
@@ -65,7 +65,7 @@ class Json(Format):
             if rows is None:
                 return None
             batches[place] = replace(batch, rows=rows)
-        return _emptied(batches)
+        return handed_out(batches)
 
     def guess(self, batches: Iterable[Batch]) -> pa.Schema:
         """Guess as `infer` does, from records that were read before; a column that is masked by now is text."""
@@ -183,13 +183,6 @@ def _records_of(text: IO[str], first: int) -> Iterator[Record]:
     parser = Parser()
     found = (line_record(parser, number, line) for number, line in enumerate(text, first))
     return (one for one in found if one)
-
-
-def _emptied(batches: list[Batch]) -> Iterator[Batch]:
-    """Pass batches on, and let go of each."""
-    batches.reverse()
-    while batches:
-        yield batches.pop()
 
 
 def _guessed(guesses: Guesses) -> pa.Schema:

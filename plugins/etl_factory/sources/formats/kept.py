@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from etl_factory.schema.rows import Batch
 
 KEPT_BYTES = 64 * 1024 * 1024
@@ -45,10 +47,17 @@ class Kept:
             self._files[name], self._begun = self._begun, None
 
     def take(self, name: str) -> list[Batch] | None:
-        """Return all batches of a file, once; None where it was not kept."""
+        """Return all batches of a file, once; None where it was not kept. `handed_out` gives them on."""
         found = self._files.pop(name, None)
         self._held -= sum(map(_size, found or ()))
         return found
+
+
+def handed_out(batches: list[Batch]) -> Iterator[Batch]:
+    """Yield batches in order, and hold none of them any longer."""
+    batches.reverse()
+    while batches:
+        yield batches.pop()
 
 
 def _size(batch: Batch) -> int:

@@ -166,8 +166,10 @@ BROKEN = [
     (b'{"\\udc00":1}', "bytes or escapes that are no Unicode text"),
     (b'{"a":{"b":["\\ud800"]}}', "bytes or escapes that are no Unicode text"),
     (b'{"a":"\xff"}', "bytes or escapes that are no Unicode text"),
-    (b'{"a":' + b"9" * 5000 + b"}", "a whole number of thousands of digits"),
-    (b'{"a":[{"b":-' + b"9" * 5000 + b"}]}", "a whole number of thousands of digits"),
+    (b'{"a":' + b"9" * 5000 + b"}", "a number of more digits, or of a greater exponent, than can be read"),
+    (b'{"a":[{"b":-' + b"9" * 5000 + b"}]}", "a number of more digits, or of a greater"),
+    (b'{"a":1e-99999999999999999999}', "a number of more digits, or of a greater"),
+    (b'{"a":[0e99999999999999999999]}', "a number of more digits, or of a greater"),
     (b"[" * 100_000, "nested too deeply"),
     (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
 ]

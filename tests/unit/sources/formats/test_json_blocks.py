@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -35,6 +36,7 @@ OTHERS = (
     Field("t", "STRING"),
     Field("f", "NUMERIC"),
 )
+DOCUMENTS = (Field("i", "INT64"), Field("f", "JSON"), Field("s", "JSON"))
 VALUES = {
     "i": ["1", "-0", "9223372036854775807", "1000000000000001", "null"],
     "n": [
@@ -74,7 +76,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_format, "ONE_BY_ONE", 40)
 
 
-def loaded(data: bytes, held: tuple[Field, ...] | None, how: str, nested: Any = "json") -> Any:
+def loaded(
+    data: bytes, held: tuple[Field, ...] | None, how: str, nested: Any = "json", columns: Any = "evolve"
+) -> Any:
     """Return the guess, the clean rows and the bad ones, or what cannot be a table."""
     reader = JsonLines(JsonLinesFormat(type="jsonl", nested=nested))
     schema = Json.infer(reader, io.BytesIO(data)) if how == "one by one" else reader.infer(io.BytesIO(data))
@@ -83,7 +87,9 @@ def loaded(data: bytes, held: tuple[Field, ...] | None, how: str, nested: Any = 
         return schema, [], []
     try:
         wanted = Wanted(records=nested == "record")
-        cleaning, _ = plan_cleaning(schema, wanted, held, Contract("t"), is_file=True, is_text=True)
+        cleaning, _ = plan_cleaning(
+            schema, wanted, held, Contract("t", columns=columns), is_file=True, is_text=True
+        )
     except SchemaError as error:
         return schema, str(error), []
     rows, bad = [], []
@@ -110,19 +116,39 @@ objects = lines.map(lambda line: "{" + ", ".join(f'"{key}":{value}' for key, val
     st.lists(objects, min_size=1, max_size=25),
     st.lists(st.sampled_from(ODD), max_size=2),
     st.sampled_from(["\n", "\r\n"]),
-    st.sampled_from([None, HELD, OTHERS]),
+    st.sampled_from([None, HELD, OTHERS, DOCUMENTS]),
+    st.sampled_from(["evolve", "discard_row", "discard_value"]),
     st.randoms(),
 )
 def test_a_block_says_what_its_lines_say(
-    good: list[str], odd: list[str], end: str, held: tuple[Field, ...] | None, random: Any
+    good: list[str], odd: list[str], end: str, held: tuple[Field, ...] | None, mode: str, random: Any
 ) -> None:
     texts = good * 4 + odd
     random.shuffle(texts)
     data = end.join(texts).encode(errors="surrogateescape")
-    slow, *fast = (loaded(data, held, how) for how in ("one by one", "by block", "kept"))
+    slow, *fast = (loaded(data, held, how, columns=mode) for how in ("one by one", "by block", "kept"))
     for found in fast:
         assert found[0].equals(slow[0], check_metadata=True)
         assert found[1:] == slow[1:]
+
+
+@pytest.mark.parametrize("mode", ["evolve", "discard_row", "discard_value"])
+@pytest.mark.parametrize("held", [(Field("id", "INT64"), Field("s", "STRING")), (Field("n", "JSON"),)])
+def test_a_rejected_row_is_shown_as_it_stands_in_the_file(held: tuple[Field, ...], mode: str) -> None:
+    lines = [*['{"id":1,"s":"x","n":1.5}'] * 40, '{"id":1,"s":"x"}', '{"n":0.1234567890123456789,"id":2}']
+    data = "\n".join(lines).encode()
+    slow, *fast = (loaded(data, held, how, columns=mode) for how in ("one by one", "by block", "kept"))
+    assert fast == [slow, slow]
+
+
+@pytest.mark.parametrize("number", ["7", "7.5"])
+def test_digits_inside_a_text_are_no_number(number: str) -> None:
+    """Between two texts stands what may be the beginning of a key, if its own spelling has escapes."""
+    plain = ['{"q":1.5,"x,":"s"}'] * 3
+    data = "\n".join([*plain, f'{{"\\u003a":{number},"x,":":5"}}']).encode()
+    slow, *fast = (loaded(data, (Field("x_", "STRING"),), how) for how in ("one by one", "by block", "kept"))
+    assert fast == [slow, slow]
+    assert Decimal(number) in slow[1][-1].values()
 
 
 numbers = (
