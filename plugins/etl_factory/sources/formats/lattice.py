@@ -30,7 +30,7 @@ from etl_factory.schema.types import is_binary, is_json, is_text, is_untyped
 from etl_factory.sources.formats._fitting import Text
 
 _CLOCK = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
-# The rule of each type. `Text.fits` asks most of it of whole columns in faster ways, which tests hold to these patterns.
+# The rule of each type. `Text.fits` asks most of it of columns in faster ways, which tests hold to these patterns.
 TYPES: dict[str, tuple[str, pa.DataType]] = {
     "bool": (r"^(?i:true|false)$", pa.bool_()),
     "int": (r"^(0|-?[1-9]\d{0,18})$", pa.int64()),
