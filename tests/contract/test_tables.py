@@ -22,8 +22,8 @@ from etl_factory.errors import (
     TransientError,
 )
 from etl_factory.sources import SOURCES
+from etl_factory.sources._mysql_snapshot import MySQLSnapshot, name_parts
 from etl_factory.sources.base import Selection, TableSource
-from etl_factory.sources.mysql import MySQLSnapshot, name_parts
 from etl_factory.sources.postgres import PostgresSnapshot
 from etl_factory.windows import CursorValue, Window
 

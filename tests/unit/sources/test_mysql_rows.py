@@ -12,9 +12,9 @@ import pytest
 from etl_factory.errors import TerminalError
 from etl_factory.sources import _mysql_rows
 from etl_factory.sources._mysql_rows import Rows
+from etl_factory.sources._mysql_snapshot import MySQLSnapshot
 from etl_factory.sources._mysql_types import MySQLColumn
 from etl_factory.sources.base import Selection
-from etl_factory.sources.mysql import MySQLSnapshot
 
 ID, PRICE = MySQLColumn("id", "bigint", "bigint"), MySQLColumn("price", "decimal", "decimal(9,2)", 9, 2)
 AT, NOTE = MySQLColumn("at", "timestamp", "timestamp"), MySQLColumn("note", "varchar", "varchar(9)")
