@@ -8,7 +8,9 @@ own (`DATA_DIR/.cloudstorage/<bucket>/<name>`), since the BigQuery emulator read
 - the index of all objects is written when the server stops and every few seconds, not at every insert;
 - `ifGenerationMatch` on uploads, `ifSourceGenerationMatch` and `ifGenerationMatch` on copies,
   and `generation` on reads are obeyed (https://cloud.google.com/storage/docs/request-preconditions);
-- a range past the end of an object is refused, also where the object is empty.
+- a range past the end of an object is refused, also where the object is empty;
+- an upload that is finished answers again as it did then
+  (https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check).
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class FastStorage(Storage):
     def __init__(self, data_dir: str) -> None:
         self.is_dirty = False
         self.uploads: dict[str, Upload] = {}
+        self.finished: dict[str, dict[str, Any]] = {}
         self.preconditions: dict[str, str | None] = {}
         self.extracted: dict[str, int] = {}
         super().__init__(data_dir=data_dir)
@@ -94,6 +97,8 @@ class FastStorage(Storage):
         self.demand(bucket_name, file_name, wanted)
         super().create_file(bucket_name, file_name, content, file_obj, file_id)
         self.extracted.pop(self._object_path(bucket_name, file_name), None)
+        if file_id:
+            self.finished[file_id] = file_obj
 
     def get_file_obj(self, bucket_name: str, file_name: str) -> dict[str, Any]:
         """Return an object's resource; a file that the BigQuery emulator extracted is taken in first."""
@@ -159,7 +164,11 @@ def guarded(handler: Any) -> Any:
         with LOCK:
             try:
                 _check(request, storage)
-                handler(request, response, storage, *args, **kwargs)
+                made = storage.finished.get(request.query.get("upload_id", [""])[0])
+                if request.method == "PUT" and made:
+                    response.json(made)
+                else:
+                    handler(request, response, storage, *args, **kwargs)
             except PreconditionFailed as error:
                 response.status = HTTPStatus.PRECONDITION_FAILED
                 response.json({"error": {"code": 412, "message": str(error)}})

@@ -262,3 +262,15 @@ def test_objects_and_generations_outlive_the_server(server: Server, bucket: stor
     assert bucket.blob("a", generation=generation).download_as_bytes() == b"content"
     with pytest.raises(PreconditionFailed):
         put(bucket, "a", b"again", 0)
+
+
+def test_an_upload_that_is_finished_answers_again(server: Server, bucket: storage.Bucket) -> None:
+    """As to a client that has lost the answer: when it sends its last bytes again, or asks how far they came."""
+    to = resumable(server, bucket, "a")
+    made = requests.put(to, b"hello", headers={"Content-Range": "bytes 0-4/5"}, timeout=10)
+    again = requests.put(to, b"hello", headers={"Content-Range": "bytes 0-4/5"}, timeout=10)
+    asked = requests.put(to, headers={"Content-Range": "bytes */5"}, timeout=10)
+
+    assert [answer.status_code for answer in (made, again, asked)] == [200] * 3
+    assert made.json()["generation"] == again.json()["generation"] == asked.json()["generation"]
+    assert int(bucket.get_blob("a").generation) == int(made.json()["generation"])
