@@ -3,6 +3,7 @@
 Run by the emulator's own Python: `gcs_server.py DATA_DIR PORT [HOST]`. The layout on disk stays the emulator's
 own (`DATA_DIR/.cloudstorage/<bucket>/<name>`), since the BigQuery emulator reads that folder.
 
+- an upload of one request is cut at its boundaries, not parsed as a mail;
 - an object stays on disk: a resumable upload appends to a file, a read takes its range, so that 5 GB cost no memory;
 - a file that the BigQuery emulator extracted into that folder is an object like any other;
 - the index of all objects is written when the server stops and every few seconds, not at every insert;
@@ -29,6 +30,7 @@ from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers import objects
 from gcp_storage_emulator.storage import RESUMABLE_DIR, Storage
 from gcs_content import Content, DiskStore, Upload, measured
+from gcs_multipart import KIND, related
 
 LOCK = threading.RLock()
 WANTED = threading.local()
@@ -150,6 +152,18 @@ class Response(server.Response):  # type: ignore[misc]  # the emulator has no ty
             self._handler.wfile.write(block)
 
 
+def body(read: Any) -> Any:
+    """Wrap the emulator's reader of request bodies."""
+
+    def reading(handler: Any, query: Any) -> Any:
+        content_type = handler.headers.get("Content-Type") or ""
+        if not content_type.startswith(KIND):
+            return read(handler, query)
+        return related(content_type, server._decode_raw_data(server._read_raw_data(handler), handler))
+
+    return reading
+
+
 def checksum(name: str, measure: Any) -> Any:
     """Wrap one of the emulator's checksums, which an object on disk has already."""
     return lambda content: getattr(content, name) if isinstance(content, Content) else measure(content)
@@ -220,7 +234,7 @@ def main(data_dir: str, port: int, host: str = "127.0.0.1") -> None:
     )
     objects.insert = guarded(objects.insert)
     objects._md5, objects._crc32c = checksum("md5", objects._md5), checksum("crc32c", objects._crc32c)
-    server.Response = Response
+    server.Response, server._read_data = Response, body(server._read_data)
     httpd = ThreadingHTTPServer((host, port), partial(server.RequestHandler, storage))
     httpd.daemon_threads = True
     stopping = threading.Event()

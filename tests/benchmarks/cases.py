@@ -89,7 +89,10 @@ def _objects(scale: Scale) -> Iterator[Case]:
             rounds = 1 if folder == "all" else min(scale.rounds, 2)
             yield Case(f"objects/{store}_{folder}", "ours", "ours_objects:copy", on, rounds=rounds)
             if folder == "tenth":
+                far = {**on, "is_far": True}
                 yield Case(f"objects/{store}_{folder}", "stock operator", stock, on, rounds=rounds)
+                yield Case(f"objects/{store}_far", "ours", "ours_objects:copy", far, rounds=rounds)
+                yield Case(f"objects/{store}_far", "stock operator", stock, far, rounds=rounds)
 
 
 def _parsing(scale: Scale) -> Iterator[Case]:

@@ -36,6 +36,10 @@ def titles() -> dict[str, tuple[str, str]]:
     for store, title in (("s3", "S3"), ("azure_blob", "Azure Blob")):
         found[f"objects/{store}_all"] = (f"Objects from {title}", "objects/s")
         found[f"objects/{store}_tenth"] = (f"Objects from {title}, a tenth of them", "objects/s")
+        found[f"objects/{store}_far"] = (
+            f"Objects from {title} that answers after 0.1 s, a tenth of them",
+            "objects/s",
+        )
     found |= {
         "parsing/all": ("Parsing all sources, 4 tasks each", "DAGs/s"),
         "parsing/task_start": ("Parsing at task start, among twice as many sources", "DAGs/s"),

@@ -169,12 +169,20 @@ class PostgresSnapshot(TableSnapshot):
     def _survey(self, window: Window | None) -> Survey:
         """Look at the window's rows once, for what must be known before they are read."""
         if window not in self._surveys:
-            names = [_quoted(c.name) for c in self.columns if c.oid in TEMPORAL]
-            plain = [f"({name} >= '0001-01-01' AND {name} < '9999-12-31')" for name in names]
-            odd = f"coalesce(bool_or(NOT ({' AND '.join(plain)})), false)" if plain else "false"
-            sql = f"SELECT count(*) AS rows, {odd} AS odd FROM {self._relation()}{self._where(window)}"
+            sql = (
+                f"SELECT count(*) AS rows, {self._odd()} AS odd FROM {self._relation()}{self._where(window)}"
+            )
             self._surveys[window] = Survey(**queried(self.cursor, sql)[0])
         return self._surveys[window]
+
+    def _odd(self) -> str:
+        """Ask for the extremes of each row's columns of one type, which is faster than asking for each column."""
+        plain = []
+        for oid in TEMPORAL:
+            names = ", ".join(_quoted(c.name) for c in self.columns if c.oid == oid)
+            if names:
+                plain.append(f"least({names}) >= '0001-01-01' AND greatest({names}) < '9999-12-31'")
+        return f"coalesce(bool_or(NOT ({' AND '.join(plain)})), false)" if plain else "false"
 
     def _relation(self) -> str:
         if self.selection.query:

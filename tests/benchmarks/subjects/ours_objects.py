@@ -11,8 +11,13 @@ from benchmarks.subjects import places
 
 
 def copy(options: dict[str, Any]) -> Iterator[Any]:
-    """Copy all objects of a folder."""
+    """Copy all objects of a folder; `is_far` says that the store takes its time to answer."""
     store = options["store"]
+    with places.store(options):
+        yield from _copied(store, options)
+
+
+def _copied(store: str, options: dict[str, Any]) -> Iterator[Any]:
     import_module(f"etl_factory.transfers.{store}_to_gcs")
     from etl_factory.landing.objects import Landing
     from etl_factory.sources import source_class

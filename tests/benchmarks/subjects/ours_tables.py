@@ -45,3 +45,4 @@ def _load_drivers(system: str) -> None:
     for name in {"postgres": ("adbc_driver_postgresql.dbapi",), "mysql": ("MySQLdb",)}[system]:
         import_module(name)
     import_module("pyarrow.parquet")
+    import_module("etl_factory.transfers.masking")

@@ -42,6 +42,21 @@ def resource(type_: str, resource_yaml: str) -> Any:
         return resources(found.tenant, found.spec)[0]
 
 
+@contextmanager
+def store(options: dict[str, Any]) -> Iterator[None]:
+    """Let the store of objects be as far away as in life, if the options say so."""
+    from benchmarks.distance import far
+
+    if not options.get("is_far"):
+        yield
+        return
+    azure = dict(
+        part.split("=", 1) for part in os.environ["AZURE_STORAGE_CONNECTION_STRING"].split(";") if part
+    )
+    with far(os.environ["S3_ENDPOINT_URL"] if options["store"] == "s3" else azure["BlobEndpoint"]):
+        yield
+
+
 def context() -> dict[str, Any]:
     """Return the context of a task's first try in a run of its own."""
     run = SimpleNamespace(run_id=uuid4().hex, run_after=datetime.now(UTC), run_type="manual", conf={})

@@ -38,6 +38,11 @@ def table(options: dict[str, Any]) -> Iterator[Any]:
 
 def s3(options: dict[str, Any]) -> Iterator[Any]:
     """Copy a folder by S3ToGCSOperator."""
+    with places.store(options):
+        yield from _s3(options)
+
+
+def _s3(options: dict[str, Any]) -> Iterator[Any]:
     from airflow.providers.google.cloud.transfers.s3_to_gcs import S3ToGCSOperator
 
     operator = S3ToGCSOperator(
@@ -53,6 +58,11 @@ def s3(options: dict[str, Any]) -> Iterator[Any]:
 
 def azure(options: dict[str, Any]) -> Iterator[Any]:
     """Copy a folder by AzureBlobStorageToGCSOperator, which takes one blob: one after the other."""
+    with places.store(options):
+        yield from _azure(options)
+
+
+def _azure(options: dict[str, Any]) -> Iterator[Any]:
     from airflow.providers.google.cloud.transfers.azure_blob_to_gcs import AzureBlobStorageToGCSOperator
 
     names = [f"{options['folder']}/drop/{number:05d}.bin" for number in range(options["objects"])]
