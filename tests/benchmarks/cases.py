@@ -56,6 +56,9 @@ def _tables(system: str, scale: Scale) -> Iterator[Case]:
             yield Case(group, "write only", "limits:arrow_to_parquet", on, rounds=scale.rounds)
             rounds = min(scale.rounds, 2)
             yield Case(group, "DuckDB scanner", "candidates:duckdb_scanner", on, "bench", rounds)
+            yield Case(
+                group, "DuckDB with casts", "candidates:duckdb_scanner", on | {"casts": True}, "bench", rounds
+            )
             yield Case(group, "ConnectorX", "candidates:connectorx_stream", on, "bench", rounds)
 
 

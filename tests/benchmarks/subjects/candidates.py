@@ -11,7 +11,11 @@ from urllib.parse import unquote, urlparse
 
 
 def duckdb_scanner(options: dict[str, Any]) -> Iterator[Any]:
-    """Let DuckDB's scanner of the system copy a table into a local Parquet file, with a thread per core."""
+    """Let DuckDB's scanner of the system copy a table into a local Parquet file, with a thread per core.
+
+    With `casts`, the server spells the types that the scanner changes, as it does for us: that is one query, so one
+    stream.
+    """
     import duckdb
     from duckdb_extensions import import_extension
 
@@ -26,12 +30,28 @@ def duckdb_scanner(options: dict[str, Any]) -> Iterator[Any]:
         database = duckdb.connect()
         listed = " ".join(f"{key}={value}" for key, value in (at | {name: to.path[1:]}).items())
         database.execute(f"ATTACH '{listed}' AS shop (TYPE {system}, READ_ONLY)")
+        rows = f"shop.{schema}.{options['table']}"
+        if options.get("casts"):
+            rows = f"{system}_query('shop', '{_cast(system, options['table'])}')"
         yield
         copied = database.execute(
-            f"COPY (SELECT * FROM shop.{schema}.{options['table']}) TO '{target}'"
-            " (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT * FROM {rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
         ).fetchall()
         yield {"rows": copied[0][0], "bytes": target.stat().st_size}
+
+
+def _cast(system: str, table: str) -> str:
+    """Write a query of the mixed columns in which the server spells numerics, documents, dates and times."""
+    from benchmarks.shapes import SHAPES
+
+    mine = {"postgres": 1, "mysql": 3}[system]
+    risky = ("numeric", "decimal", "json", "date", "time", "tinyint")
+    spelt = {"postgres": "CAST({} AS text)", "mysql": "CAST({} AS char)"}[system]
+    columns = [
+        spelt.format(column[0]) + f" AS {column[0]}" if column[mine].startswith(risky) else column[0]
+        for column in SHAPES["mixed"]
+    ]
+    return f"SELECT {', '.join(columns)} FROM {table}"
 
 
 def connectorx_stream(options: dict[str, Any]) -> Iterator[Any]:
