@@ -49,6 +49,7 @@ def _tables(system: str, scale: Scale) -> Iterator[Case]:
             yield from _slow_tables(group, on, scale)
             continue
         yield Case(group, "limit", LIMITS[system], on, rounds=scale.rounds)
+        yield Case(group, "stock operator", "stock:table", on | {"format": "csv"}, rounds=1)
         yield Case(group, "dlt fastest", "other_tools:dlt_table", on | {"backend": "connectorx"}, "bench",
                    min(scale.rounds, 2))  # fmt: skip
         if table.shape == "mixed":
@@ -64,7 +65,6 @@ def _tables(system: str, scale: Scale) -> Iterator[Case]:
 
 def _slow_tables(group: str, on: dict[str, Any], scale: Scale) -> Iterator[Case]:
     rounds = min(scale.rounds, 2)
-    yield Case(group, "stock operator", "stock:table", on | {"format": "csv"}, rounds=rounds)
     yield Case(group, "dlt default", "other_tools:dlt_table", on | {"backend": ""}, "bench", rounds)
     if "mixed" in group:
         yield Case(group, "Sling", "other_tools:sling_table", on, "bench", rounds)

@@ -10,7 +10,7 @@ BUCKET = "bench-objects"
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of one run. The slow peers get a tenth of the rows and objects, beside ours on the same tenth."""
+    """Sizes of one run. Slow peers get a tenth of the rows and objects, beside ours on the same tenth."""
 
     rows: int = 2_000_000
     file_rows: int = 200_000

@@ -80,7 +80,7 @@ def _table(system: str, shape: str) -> list[Target]:
         _rate(f"{where}: rate beside dlt's fastest", whole, "dlt fastest", 1.5),
     ]
     return [
-        _rate(f"{where}: rate beside the stock operator", tenth, "stock operator", 15),
+        _rate(f"{where}: rate beside the stock operator", whole, "stock operator", 15),
         *(beside_dlt if system == "postgres" else []),
         _rate(part, whole, "limit", SHARES[system]),
         *(_rate(part, whole, "limit", share, stretch=True) for share in STRETCHES[system]),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PART_BYTES = 256 * 1024 * 1024
 GROUP_ROWS = 128 * 1024
-GROUP_BYTES = 16 * 1024 * 1024  # one group is filled while another is compressed and sent
+GROUP_BYTES = 8 * 1024 * 1024  # one group is filled while another is compressed and sent
 # Without dictionaries, writing takes half as long, and zstd makes the parts no larger: it finds what repeats itself.
 # Nobody asks a part for its statistics: it is loaded whole.
 OPTIONS: Final[dict[str, Any]] = {

@@ -63,10 +63,13 @@ class Rows:
             yield batch
 
     def _next(self, fetch: _Fetch) -> pa.RecordBatch | None:
-        """Fetch and convert rows, and hold none of them while the batch is worked on."""
+        """Return the next rows converted: none is left when Python looks for cycles again."""
         with _uncollected():
-            rows = fetch.rows()
-            return self._batch(rows) if rows else None
+            return self._converted(fetch)
+
+    def _converted(self, fetch: _Fetch) -> pa.RecordBatch | None:
+        rows = fetch.rows()
+        return self._batch(rows) if rows else None
 
     def _few(self) -> int:
         """Return how many rows can be fetched at once while nobody knows their size."""
