@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import chart
+from benchmarks import chart, claims
 from benchmarks.results import FILE, Results, read
 from benchmarks.summary import Measured, failures, summarise
 from benchmarks.targets import TARGETS, Found, Target
@@ -55,10 +55,12 @@ def titles() -> dict[str, tuple[str, str]]:
 
 
 def write(repository: Path, file: Path = FILE) -> None:
-    """Write the page and the chart of the repository."""
+    """Write the page, the chart and, after a full run, the claims of the repository's README."""
     results = read(file)
     (repository / PAGE).write_text(render(results), encoding="utf-8")
     (repository / CHART).write_text(draw(results), encoding="utf-8")
+    if not results.scale["is_quick"]:
+        claims.fill(repository / "README.md", results)
 
 
 def draw(results: Results) -> str:
