@@ -181,7 +181,7 @@ def _overhead(results: Results) -> list[str]:
             last: Mapping[str, dict[str, float]] = taken[-1]
             calls = ", ".join(f"{name} {count}" for name, count in last["calls"].items())
             steps = ", ".join(f"{step} {spent:.2f} s" for step, spent in last["step_seconds"].items())
-            lines += [f"- {title}: {calls}; tasks: {steps}"]
+            lines += textwrap.wrap(f"- {title}: {calls}; tasks: {steps}", 118, subsequent_indent="  ")
     return ["## Calls to Google's services", "", "Of one resource, 1,000 rows:", "", *lines] if lines else []
 
 
