@@ -62,9 +62,8 @@ def declared_type(column: MySQLColumn) -> pa.DataType:
 def length(column: MySQLColumn) -> int:
     """Return how many characters or bytes a value has at most, of a type that cannot hold megabytes."""
     declared = re.fullmatch(r"(?:var)?(?:char|binary)\((\d+)\).*", column.full_type)
-    return (
-        int(declared[1]) if declared else max(len(column.full_type), 64)
-    )  # a SET names all that it can hold
+    # A SET names all that it can hold.
+    return int(declared[1]) if declared else max(len(column.full_type), 64)
 
 
 def expression(column: MySQLColumn, name: str) -> str:
