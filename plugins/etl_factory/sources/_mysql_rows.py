@@ -134,14 +134,11 @@ class _Fetch:
                 break
             rows += fetched
             if self.few < self.most:
-                size += self._measured(fetched)
+                read = sum(map(len, filter(None, chain.from_iterable(fetched))))
+                size += read
+                # If a few more like them were too many, the next ones come one by one.
+                self.step = self.few if read * self.few < BATCH_BYTES * self.step else 1
         return rows
-
-    def _measured(self, fetched: Sequence[tuple[Any, ...]]) -> int:
-        """Return the bytes of rows; if a few more like them were too many, the next ones come one by one."""
-        size = sum(map(len, filter(None, chain.from_iterable(fetched))))
-        self.step = self.few if size * self.few < BATCH_BYTES * self.step else 1
-        return size
 
 
 @contextmanager
