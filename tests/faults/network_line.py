@@ -37,10 +37,10 @@ class Line:
         self.how = ""
 
     def carry(self, client: socket.socket) -> None:
-        """Pass on what both sides say."""
+        """Pass on what both sides say; a client is let go when its server is gone."""
         self.taken += 1
         how, left = (self.how, self.after) if self.how else ("", None)
-        with client, socket.create_connection(self.target) as server, suppress(OSError):
+        with client, suppress(OSError), socket.create_connection(self.target) as server:
             up = threading.Thread(target=self._up, args=(client, server), daemon=True)
             if left != 0:
                 up.start()
