@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.results import Results
 from benchmarks.summary import Measured, summarise
+from marks import between
 
 BEGIN, END = "<!-- speed -->\n", "<!-- end of speed -->"
 
@@ -59,8 +60,4 @@ def fill(readme: Path, results: Results) -> None:
 
 def filled(text: str, results: Results) -> str:
     """Return the text with the table of these results; raises ValueError for a text without the marks."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the text has no {BEGIN.strip()} and {END}")
-    return before + begin + table(results) + end + after
+    return between(text, BEGIN, END, table(results))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
-from table_systems import DATABASE, SYSTEMS, Column, MySQL, System
+from table_systems import DATABASE, SYSTEMS, Column, MySQL, Postgres, System
 
 from etl_factory.errors import (
     AccessDeniedError,
@@ -652,9 +652,8 @@ class TestDiscovery:
         assert table.primary_key == ("a", "b")
         assert [name for name, _ in found[f"{system.schema}composed_view"].columns] == ["a"]
 
+    @pytest.mark.parametrize("system", [Postgres], ids=["postgres"], indirect=True)
     def test_a_column_that_a_key_only_includes_is_none_of_it(self, system: System) -> None:
-        if system.name == "mysql":
-            pytest.skip("MySQL's keys include no other columns")
         system.execute("CREATE TABLE covered (a int, id int, x text, PRIMARY KEY (id) INCLUDE (x))")
         found = {item.name: item for item in system.source().discover()}
         assert found["public.covered"].primary_key == ("id",)

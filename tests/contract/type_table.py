@@ -12,6 +12,7 @@ from table_systems import Column, MySQL, Postgres
 from type_values import ASIDE, MORE
 
 from etl_factory.schema.types import Field, field_of, is_json, staged_arrow
+from marks import between
 
 HEAD = ("source type", "Arrow", "staged as", "published as", "quarantined")
 PLAIN = {"extension<arrow.json>": "JSON", "extension<arrow.uuid>": "UUID"}
@@ -88,11 +89,7 @@ def filled(page: str, made: Mapping[str, str]) -> str:
     """Return the page with every table between its marks."""
     for name, text in made.items():
         begin, end = f"<!-- types: {name} -->\n", f"<!-- end of {name} -->"
-        before, found, rest = page.partition(begin)
-        _, closed, after = rest.partition(end)
-        assert found, f"docs/types.md has no mark {begin.strip()}"
-        assert closed, f"docs/types.md has no mark {end}"
-        page = f"{before}{begin}{text}{end}{after}"
+        page = between(page, begin, end, text)
     return page
 
 
