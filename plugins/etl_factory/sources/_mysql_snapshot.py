@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from etl_factory.errors import ConfigError, NotFoundError
+from etl_factory.errors import NotFoundError
 from etl_factory.sources._mysql_rows import Rows
 from etl_factory.sources._mysql_types import CURSORS, MySQLColumn, declared_type, described, quoted
-from etl_factory.sources._sql import choose_columns, derived, nearest
+from etl_factory.sources._sql import choose_columns, derived, known_kind, nearest
 from etl_factory.sources.base import Selection, TableSnapshot
 from etl_factory.windows import CursorKind, CursorValue, Window
 
@@ -90,13 +90,8 @@ class MySQLSnapshot(TableSnapshot):
     def cursor_kind(self) -> CursorKind:
         """Classify the cursor column by its type."""
         column = self._cursor_column
-        kind: Any = CURSORS.get(column.data_type) if column else None
-        if column is None or kind is None:
-            raise ConfigError(
-                f"cursor {self.selection.cursor!r} of {self.selection.table or 'the query'} is of type"
-                f" {column.full_type if column else 'unknown'}: a cursor is a timestamp, a date or an integer"
-            )
-        return kind  # type: ignore[no-any-return]  # a CursorKind by the table above
+        kind, type_name = (CURSORS.get(column.data_type), column.full_type) if column else (None, "unknown")
+        return known_kind(kind, type_name, self.selection)
 
     def greatest(self) -> int | None:
         """Return the greatest cursor value."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl_factory.schema.types import raw_json
+from etl_factory.windows import CursorKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CURSORS = {"tinyint": "integer", "smallint": "integer", "mediumint": "integer", "int": "integer",
+CURSORS: dict[str, CursorKind] = {
+           "tinyint": "integer", "smallint": "integer", "mediumint": "integer", "int": "integer",
            "bigint": "integer", "date": "date", "datetime": "naive", "timestamp": "instant"}  # fmt: skip
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
 # Types whose printed values hold no comma and no letter: digits, signs, points, colons, spaces, and the e of a double.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from etl_factory.errors import ConfigError, NotFoundError
+from etl_factory.errors import NotFoundError
 from etl_factory.sources._postgres_types import (
     CURSORS,
     TEMPORAL,
@@ -15,7 +15,7 @@ from etl_factory.sources._postgres_types import (
     declared_type,
     expression,
 )
-from etl_factory.sources._sql import choose_columns, derived, nearest
+from etl_factory.sources._sql import choose_columns, derived, known_kind, nearest
 from etl_factory.sources.base import Selection, TableSnapshot
 from etl_factory.windows import CursorKind, CursorValue, Window
 
@@ -127,13 +127,8 @@ class PostgresSnapshot(TableSnapshot):
     def cursor_kind(self) -> CursorKind:
         """Classify the cursor column by its type."""
         column = self._cursor_column
-        kind: Any = CURSORS.get(column.oid) if column else None
-        if column is None or kind is None:
-            raise ConfigError(
-                f"cursor {self.selection.cursor!r} of {self.selection.table or 'the query'} is of type"
-                f" {column.type_name if column else 'unknown'}: a cursor is a timestamp, a date or an integer"
-            )
-        return kind  # type: ignore[no-any-return]  # a CursorKind by the table above
+        kind, type_name = (CURSORS.get(column.oid), column.type_name) if column else (None, "unknown")
+        return known_kind(kind, type_name, self.selection)
 
     def greatest(self) -> int | None:
         """Return the greatest cursor value."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etl_factory.schema.types import raw_json
+from etl_factory.windows import CursorKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,14 @@ _EXACT = {16: "bool", 21: "int16", 23: "int32", 20: "int64", 700: "float", 701: 
           25: "string", 1043: "string", 17: "binary", UUID: "string"}  # fmt: skip
 # char(n), whose cast to text drops trailing blanks, and inet, whose cast adds a mask: printed instead.
 _CAST_DIFFERS = (1042, 869)
-CURSORS = {20: "integer", 21: "integer", 23: "integer", 1082: "date", 1114: "naive", 1184: "instant"}
+CURSORS: dict[int, CursorKind] = {
+    20: "integer",
+    21: "integer",
+    23: "integer",
+    1082: "date",
+    1114: "naive",
+    1184: "instant",
+}
 
 
 def declared_type(column: PostgresColumn) -> pa.DataType:

@@ -1,4 +1,4 @@
-"""What the SQL sources share: choosing columns, telling which name was meant, and refused logins."""
+"""What the SQL sources share: choosing columns, kinds of cursors, telling which name was meant, refused logins."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from etl_factory.errors import AccessDeniedError, NotFoundError
+from etl_factory.errors import AccessDeniedError, ConfigError, NotFoundError
 from etl_factory.identity import store_command
 from etl_factory.sources.base import Connection, Selection
+from etl_factory.windows import CursorKind
 
 
 class Named(Protocol):
@@ -33,6 +34,16 @@ def choose_columns(found: Sequence[Column], selection: Selection, where: str) ->
             )
     wanted = set(selection.include or names) - set(selection.exclude)
     return [column for column in found if column.name in wanted]
+
+
+def known_kind(kind: CursorKind | None, type_name: str, selection: Selection) -> CursorKind:
+    """Return the kind that the cursor's type makes it; raises ConfigError for a type that makes none."""
+    if kind is None:
+        raise ConfigError(
+            f"cursor {selection.cursor!r} of {selection.table or 'the query'} is of type {type_name}: a cursor is a"
+            " timestamp, a date or an integer"
+        )
+    return kind
 
 
 def derived(query: str) -> str:
