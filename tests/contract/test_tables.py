@@ -23,6 +23,8 @@ from etl_factory.errors import (
 )
 from etl_factory.sources import SOURCES
 from etl_factory.sources._mysql_snapshot import MySQLSnapshot, name_parts
+from etl_factory.sources._postgres_rows import MOST_VALUES
+from etl_factory.sources._postgres_snapshot import queried
 from etl_factory.sources.base import Selection, TableSource
 from etl_factory.sources.postgres import PostgresSnapshot
 from etl_factory.windows import CursorValue, Window
@@ -64,6 +66,15 @@ def every_type(system: System) -> System:
     system.create("every_type", system.columns)
     system.create("odd_times", system.odd_columns)
     return system
+
+
+def repeated(columns: dict[str, Column]) -> dict[str, Column]:
+    """Return the columns again and again, under other names, so many that a source may read them otherwise."""
+    return {
+        f"{name}_{n}": column
+        for n in range(MOST_VALUES // len(columns) + 1)
+        for name, column in columns.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +125,18 @@ class TestTypes:
         assert declared == {name: column.declared for name, column in every_type.odd_columns.items()}
         found = sorted(rows(every_type.source(), Selection(table="odd_times")), key=lambda row: row["id"])
         assert found == expected(every_type.odd_columns)
+
+    def test_values_of_very_many_columns_are_exact(self, system: System) -> None:
+        columns = repeated(system.columns)
+        system.create("very_many", columns)
+        found = sorted(rows(system.source(), Selection(table="very_many")), key=lambda row: row["id"])
+        assert found == expected(columns)
+
+    def test_odd_times_in_very_many_columns_arrive_as_text(self, system: System) -> None:
+        columns = repeated(system.columns | system.odd_columns)
+        system.create("very_many_odd", columns)
+        found = sorted(rows(system.source(), Selection(table="very_many_odd")), key=lambda row: row["id"])
+        assert found == expected(columns)
 
     def test_batches_share_one_physical_schema_in_declared_order(self, every_type: System) -> None:
         with every_type.source().snapshot(Selection(table="every_type")) as snapshot:
@@ -438,6 +461,15 @@ class _Interrupted:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
+
+
+def test_postgres_reads_in_one_process_and_without_machine_code(stack: dict[str, str]) -> None:
+    system, told = Postgres(), "SELECT current_setting('{0}') AS {0}"
+    source = system.source(database=system.admin.database)
+    with source.snapshot(Selection(query="SELECT 1 AS id")) as snapshot:
+        assert isinstance(snapshot, PostgresSnapshot)
+        assert queried(snapshot.cursor, told.format("jit")) == [{"jit": "off"}]
+        assert queried(snapshot.cursor, told.format("parallel_tuple_cost")) == [{"parallel_tuple_cost": "1"}]
 
 
 def test_mysql_takes_its_clock_before_its_snapshot(system: System) -> None:

@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from etl_factory.errors import NotFoundError
+from etl_factory.sources._postgres_rows import Rows, quoted
 from etl_factory.sources._postgres_types import (
     CURSORS,
     TEMPORAL,
     PostgresColumn,
     declared_type,
-    expression,
 )
 from etl_factory.sources._sql import choose_columns, derived, known_kind, nearest
 from etl_factory.sources.base import Selection, TableSnapshot
@@ -112,7 +112,7 @@ class PostgresSnapshot(TableSnapshot):
         if not names:
             return []
         probes = ", ".join(
-            f"(SELECT pg_typeof({_quoted(name)})::oid::bigint FROM one) AS t{i}"
+            f"(SELECT pg_typeof({quoted(name)})::oid::bigint FROM one) AS t{i}"
             for i, name in enumerate(names)
         )
         source = (
@@ -133,7 +133,7 @@ class PostgresSnapshot(TableSnapshot):
     def greatest(self) -> int | None:
         """Return the greatest cursor value."""
         assert self.selection.cursor is not None
-        sql = f"SELECT max({_quoted(self.selection.cursor)})::bigint AS greatest FROM {self._relation()}"
+        sql = f"SELECT max({quoted(self.selection.cursor)})::bigint AS greatest FROM {self._relation()}"
         value: int | None = queried(self.cursor, sql)[0]["greatest"]
         return value
 
@@ -150,16 +150,12 @@ class PostgresSnapshot(TableSnapshot):
         return self._stream([column for column in self.columns if column.name in keys], None)
 
     def _stream(self, columns: list[PostgresColumn], window: Window | None) -> Iterator[pa.RecordBatch]:
-        as_text = self._survey(window).odd
-        listed = ", ".join(
-            f"{expression(c, _quoted(c.name), temporal_as_text=as_text)} AS {_quoted(c.name)}"
-            for c in columns
-        )
+        rows = Rows(columns, temporal_as_text=self._survey(window).odd)
         self.cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
-        self.cursor.execute(f"SELECT {listed} FROM {self._relation()}{self._where(window)}")
+        self.cursor.execute(f"SELECT {rows.listed()} FROM {self._relation()}{self._where(window)}")
         # fetch_record_batch() hands out the bare Arrow reader, whose errors have lost their SQLSTATE.
         for batch in self.cursor._results.reader:
-            yield _plain(batch)
+            yield rows.batch(batch)
 
     def _survey(self, window: Window | None) -> Survey:
         """Look at the window's rows once, for what must be known before they are read."""
@@ -174,7 +170,7 @@ class PostgresSnapshot(TableSnapshot):
         """Ask for the extremes of each row's columns of one type, which is faster than asking for each column."""
         plain = []
         for oid in TEMPORAL:
-            names = ", ".join(_quoted(c.name) for c in self.columns if c.oid == oid)
+            names = ", ".join(quoted(c.name) for c in self.columns if c.oid == oid)
             if names:
                 plain.append(f"least({names}) >= '0001-01-01' AND greatest({names}) < '9999-12-31'")
         return f"coalesce(bool_or(NOT ({' AND '.join(plain)})), false)" if plain else "false"
@@ -191,7 +187,7 @@ class PostgresSnapshot(TableSnapshot):
         if window is None:
             return ""
         assert self.selection.cursor is not None
-        name = _quoted(self.selection.cursor)
+        name = quoted(self.selection.cursor)
         start = "" if window.start is None else f"{name} >= {literal(window.start)} AND "
         is_time = self._cursor_column is not None and self._cursor_column.oid in TEMPORAL
         endless = f" OR {name} IN ('infinity', '-infinity')" if is_time else ""
@@ -211,24 +207,6 @@ def _settled(cursor: Any) -> datetime:
     cursor.connection.commit()
     cursor.execute(ISOLATION)
     return settled
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Drop the driver's extension wrappings and metadata: what stays is plain text and numbers."""
-    import pyarrow as pa
-
-    return pa.RecordBatch.from_arrays([_bare(column) for column in batch.columns], names=batch.schema.names)
-
-
-def _bare(column: pa.Array) -> pa.Array:
-    from etl_factory.schema.types import is_uuid
-    from etl_factory.schema.uuids import spelt_uuids
-
-    return spelt_uuids(column) if is_uuid(column.type) else getattr(column, "storage", column)
 
 
 def queried(cursor: Any, sql: str, *parameters: Any) -> list[dict[str, Any]]:
