@@ -81,7 +81,7 @@ class Rows:
     def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         import pyarrow as pa
 
-        values = list(zip(*rows, strict=True))
+        values = _by_column(rows)
         arrays = self._parsed(values.pop(0)) if self.plain else {}
         for column, printed in zip(self.others, values, strict=True):
             arrays[column.name] = pa.array(printed, pa.binary())
@@ -90,17 +90,18 @@ class Rows:
             names=[column.name for column in self.columns],
         )
 
-    def _parsed(self, lines: tuple[bytes | None, ...]) -> dict[str, pa.Array]:
+    def _parsed(self, lines: Sequence[bytes | None]) -> dict[str, pa.Array]:
         import pyarrow as pa
         from pyarrow import csv
 
-        # https://dev.mysql.com/doc/refman/8.4/en/string-functions.html: such a function returns NULL.
-        if None in lines:
+        try:
+            text = b"\n".join([*lines, b""])  # type: ignore[list-item]  # a None is what the join refuses
+        except TypeError:
+            # https://dev.mysql.com/doc/refman/8.4/en/string-functions.html: such a function returns NULL.
             raise TerminalError(
                 "the numbers and dates of one row are longer together than the server's max_allowed_packet:"
                 " raise it, or leave columns out with `columns: {exclude: [...]}`"
-            )
-        text = b"\n".join(lines) + b"\n"  # type: ignore[arg-type]  # no None is among them
+            ) from None
         names = [column.name for column in self.plain]
         table = csv.read_csv(
             pa.BufferReader(text),
@@ -115,6 +116,12 @@ class Rows:
         if table.num_rows != len(lines):
             raise AssertionError(f"{len(lines)} rows were parsed as {table.num_rows}")
         return {name: pa.concat_arrays(table.column(name).chunks) for name in names}
+
+
+def _by_column(rows: list[tuple[Any, ...]]) -> list[Sequence[Any]]:
+    if len(rows[0]) == 1:  # half of the time that zip takes for them
+        return [[value for (value,) in rows]]
+    return list(zip(*rows, strict=True))
 
 
 class _Fetch:
