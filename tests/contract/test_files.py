@@ -537,10 +537,20 @@ class TestStreamCopy:
             read(system.source(), replace(item, size=20))
 
     def test_other_bytes_than_sent(
-        self, system: FileSystem, landing: Landing, bucket: str, folder: str, monkeypatch: pytest.MonkeyPatch
+        self,
+        system: FileSystem,
+        landing: Landing,
+        bucket: str,
+        folder: str,
+        small_blocks: int,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        item, uri, put = one(system, f"{folder}/a", b"sent"), f"{bucket}/{folder}", landing.put
-        monkeypatch.setattr(landing, "put", lambda *of: replace(put(*of), md5="damaged"))
+        item, uri, stat = (
+            one(system, f"{folder}/a", content(3 * small_blocks)),
+            f"{bucket}/{folder}",
+            landing.stat,
+        )
+        monkeypatch.setattr(landing, "stat", lambda uri: replace(stat(uri), md5="damaged"))
 
         with pytest.raises(TransientError, match="does not have the checksum sent"):
             stream_copy(system.source())(item, uri, landing)

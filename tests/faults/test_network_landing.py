@@ -300,6 +300,14 @@ def test_a_damaged_upload_is_noticed(bucket: Bucket) -> None:
     assert bucket.held() == {}
 
 
+def test_a_damaged_object_of_one_request_is_noticed(bucket: Bucket) -> None:
+    answer = (200, {"Content-Type": "application/json"}, b'{"crc32c": "AAAAAA=="}')
+    bucket.edge.fails("POST /upload", "answer", answer=answer)
+
+    with pytest.raises(TransientError, match="does not have the checksum sent: AAAAAA==, not "):
+        bucket.landing.put(bucket.uri, b"sent")
+
+
 def test_a_part_pins_what_was_read(bucket: Bucket) -> None:
     part = bucket.put()
 

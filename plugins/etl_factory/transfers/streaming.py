@@ -9,7 +9,7 @@ from contextlib import closing
 
 from etl_factory.errors import StaleError, TransientError
 from etl_factory.landing.manifest import Part
-from etl_factory.landing.objects import Landing, b64_md5, landing_errors
+from etl_factory.landing.objects import Landing, landing_errors
 from etl_factory.landing.patience import patience
 from etl_factory.sources._stores import BLOCK_BYTES
 from etl_factory.sources.base import FileSource, SourceObject
@@ -28,30 +28,25 @@ def stream_copy(source: FileSource) -> Copy:
     def copy(source_object: SourceObject, uri: str, landing: Landing) -> Part:
         send = _send_whole if source_object.size <= BLOCK_BYTES else _send
         try:
-            sent, part = send(source, source_object, uri, landing)
+            return send(source, source_object, uri, landing)
         except StaleError as error:
             if exists(landing, uri):
                 raise taken(source_object, uri) from error
             raise
-        if part.md5 != sent:
-            raise TransientError(f"{source_object.uri}: the copy {uri} does not have the checksum sent")
-        return part
 
     return copy
 
 
-def _send_whole(
-    source: FileSource, source_object: SourceObject, uri: str, landing: Landing
-) -> tuple[str, Part]:
-    """Copy an object of one block; return its MD5 in base64, and what Cloud Storage says of the copy."""
+def _send_whole(source: FileSource, source_object: SourceObject, uri: str, landing: Landing) -> Part:
+    """Copy an object of one block."""
     with closing(source.open(source_object)) as stream:
         content = stream.read()
     _demand_size(source_object, len(content))
-    return b64_md5(content), landing.put(uri, content)
+    return landing.put(uri, content)
 
 
-def _send(source: FileSource, source_object: SourceObject, uri: str, landing: Landing) -> tuple[str, Part]:
-    """Copy an object block by block; return its MD5 in base64, and what Cloud Storage says of the copy."""
+def _send(source: FileSource, source_object: SourceObject, uri: str, landing: Landing) -> Part:
+    """Copy an object block by block."""
     checksum, size = hashlib.md5(usedforsecurity=False), 0
     with closing(source.open(source_object)) as stream, landing.create(uri) as target:
         while block := stream.read(BLOCK_BYTES):
@@ -59,7 +54,10 @@ def _send(source: FileSource, source_object: SourceObject, uri: str, landing: La
             checksum.update(block)
             size += len(block)
         _demand_size(source_object, size)
-    return base64.b64encode(checksum.digest()).decode(), landing.stat(uri)
+    part = landing.stat(uri)
+    if part.md5 != base64.b64encode(checksum.digest()).decode():
+        raise TransientError(f"{source_object.uri}: the copy {uri} does not have the checksum sent")
+    return part
 
 
 def _demand_size(source_object: SourceObject, size: int) -> None:
