@@ -225,6 +225,12 @@ def _check_range(request: Any, size: int) -> None:
         raise RangeNotSatisfiable
 
 
+class Server(ThreadingHTTPServer):
+    """Lets many clients come at once: of five, as by default, the sixth waits a second for its next try."""
+
+    daemon_threads, request_queue_size = True, 128
+
+
 def main(data_dir: str, port: int, host: str = "127.0.0.1") -> None:
     """Serve until terminated."""
     storage = FastStorage(data_dir)
@@ -235,8 +241,7 @@ def main(data_dir: str, port: int, host: str = "127.0.0.1") -> None:
     objects.insert = guarded(objects.insert)
     objects._md5, objects._crc32c = checksum("md5", objects._md5), checksum("crc32c", objects._crc32c)
     server.Response, server._read_data = Response, body(server._read_data)
-    httpd = ThreadingHTTPServer((host, port), partial(server.RequestHandler, storage))
-    httpd.daemon_threads = True
+    httpd = Server((host, port), partial(server.RequestHandler, storage))
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     threading.Thread(target=httpd.serve_forever, daemon=True).start()

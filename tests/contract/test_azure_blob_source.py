@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from edge import Edge, edge_of
 from etl_factory.errors import AccessDeniedError, EtlFactoryError, TerminalError, TransientError
+from etl_factory.sources._stores import AT_ONCE
 from etl_factory.sources.azure_blob import AzureBlobSource
 from etl_factory.sources.base import Connection
 from file_systems import CANARY, CONN_ID, AzureBlob, in_use, listed, names, read, whole_story
@@ -40,6 +44,23 @@ def test_account_alone_gives_the_address() -> None:
     key = base64.b64encode(b"key").decode()
     source = AzureBlobSource(Connection(CONN_ID, "wasb", login="acme", password=key))
     assert source.client.url == "https://acme.blob.core.windows.net/"
+
+
+def test_connections_of_copies_are_kept(azure: AzureBlob, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, connect = [], HTTPConnection.connect
+    monkeypatch.setattr(HTTPConnection, "connect", lambda self: opened.append(self) or connect(self))
+    source = azure.by_account()
+    (item,) = listed(azure, "login/*", source)
+    together = Barrier(AT_ONCE, timeout=30)
+
+    def read_thrice(_: int) -> None:
+        for _ in range(3):
+            together.wait()
+            assert read(source, item) == b"x"
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(read_thrice, range(AT_ONCE)))
+    assert 1 < len(opened) <= AT_ONCE
 
 
 def test_shared_access_signature(azure: AzureBlob) -> None:

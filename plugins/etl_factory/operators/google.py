@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from etl_factory.config.resource import Resource
 from etl_factory.errors import AccessDeniedError
 from etl_factory.landing.objects import Landing
+from etl_factory.sources._stores import AT_ONCE
 from etl_factory.warehouse.client import Warehouse
-
-CONNECTIONS = 16
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
@@ -25,7 +24,7 @@ def storage_client(resource: Resource, conn_id: str) -> storage.Client:
     with _credentials(conn_id):
         client = GCSHook(gcp_conn_id=conn_id, impersonation_chain=resource.destination.impersonate).get_conn()
     for scheme in ("https://", "http://"):  # else ten are kept, and what more threads use is opened each time
-        client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+        client._http.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
     return client
 
 

@@ -20,6 +20,7 @@ from etl_factory.identity import store_command
 from etl_factory.sources.base import SourceObject
 
 BLOCK_BYTES = 8 * 1024 * 1024
+AT_ONCE = 32  # objects that are copied at the same time, each by connections of its own, which are kept
 Fetch = Callable[[int, int], bytes]
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from etl_factory.errors import AccessDeniedError, EtlFactoryError
 from etl_factory.sources._paths import check_paths, parse_path, split_object
-from etl_factory.sources._stores import Store, pinned, stale
+from etl_factory.sources._stores import AT_ONCE, Store, pinned, stale
 from etl_factory.sources.base import FileSource, Found, SourceObject
 from etl_factory.sources.specs import ConnectedSpec, FileResource, Name
 
@@ -20,9 +20,13 @@ _QUIET = logging.getLogger(f"{__name__}.requests")
 _QUIET.setLevel(logging.WARNING)  # Azure's client writes some thirty lines of log for each request
 # Waits between repeated requests: 1, 3 and 5 seconds, instead of a minute in all.
 OPTIONS: dict[str, Any] = {
-    "connection_timeout": 15, "read_timeout": 60, "retry_total": 3, "initial_backoff": 1, "increment_base": 2,
-    "random_jitter_range": 1, "logger": _QUIET,
+    "retry_total": 3, "initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1, "logger": _QUIET,
 }  # fmt: skip
+TIMEOUTS: dict[str, Any] = {
+    "connection_timeout": 15,
+    "read_timeout": 60,
+    "connection_data_block_size": 256 * 1024,
+}
 PAGE = 5000  # blobs in one answer, as many as Azure gives
 
 
@@ -53,13 +57,13 @@ class AzureBlobSource(FileSource):
         from azure.storage.blob import BlobServiceClient
 
         if text := self.connection.extra.get("connection_string"):
-            return BlobServiceClient.from_connection_string(text, **OPTIONS)
+            return BlobServiceClient.from_connection_string(text, transport=_transport(), **OPTIONS)
         host = self.connection.host or (
             f"{self.connection.login}.blob.core.windows.net" if self.connection.login else ""
         )
         if not host:
             raise ValueError("it names neither a connection_string nor an account")
-        return BlobServiceClient(host, credential=self._credential(), **OPTIONS)
+        return BlobServiceClient(host, credential=self._credential(), transport=_transport(), **OPTIONS)
 
     def _credential(self) -> Any:
         """Return a service principal's token, a shared access signature, the account's key, or nothing."""
@@ -137,6 +141,18 @@ class AzureBlobSource(FileSource):
             raise store.unreachable(what, self.client.primary_hostname, error) from None
         except ValueError as error:
             raise store.unusable(what, str(error)) from None
+
+
+def _transport() -> Any:
+    """Return what keeps as many connections as copies use: Azure's own keeps ten, and opens the others each time."""
+    import requests
+    from azure.core.pipeline.transport import RequestsTransport
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
+    return RequestsTransport(session=session, **TIMEOUTS)
 
 
 def _code(error: Any) -> str:

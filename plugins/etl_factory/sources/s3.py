@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from etl_factory.errors import AccessDeniedError, EtlFactoryError, TerminalError
 from etl_factory.sources._paths import check_paths, parse_path, split_object
-from etl_factory.sources._stores import Store, pinned, stale
+from etl_factory.sources._stores import AT_ONCE, Store, pinned, stale
 from etl_factory.sources.base import FileSource, Found, SourceObject
 from etl_factory.sources.specs import ConnectedSpec, FileResource, Name
 
@@ -65,7 +65,7 @@ class S3Source(FileSource):
             retries={"mode": "standard", "max_attempts": ATTEMPTS},
             connect_timeout=15,
             read_timeout=ANSWER_SECONDS,
-            max_pool_connections=16,
+            max_pool_connections=AT_ONCE,
         )
         return session.client("s3", endpoint_url=extra.get("endpoint_url"), config=config)
 

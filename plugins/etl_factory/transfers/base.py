@@ -18,6 +18,7 @@ from etl_factory.landing.objects import Landing
 from etl_factory.operators import google
 from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.handover import write_manifest
+from etl_factory.sources._stores import AT_ONCE
 from etl_factory.sources.base import (
     FileSource,
     Selection,
@@ -36,7 +37,6 @@ from etl_factory.warehouse.ledger import Ledger
 
 log = logging.getLogger(__name__)
 Copy = Callable[[SourceObject, str, Landing], Part]
-COPIES_AT_ONCE = 16
 
 
 class Extraction:
@@ -266,7 +266,7 @@ def _sifted(run: Extraction, source: FileSource, limit: int | None = None) -> Co
 def copy_objects(run: Extraction, copy: Copy, plan: Plan) -> tuple[Part, ...]:
     """Copy a plan's objects, several at a time; without those that have changed or gone since they were listed."""
     room = Room(ROOM_BYTES)
-    with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         copied = in_order(pool, lambda item: _copy_one(run, room, copy, *item), enumerate(plan.objects))
         return tuple(part for part in copied if part is not None)
 

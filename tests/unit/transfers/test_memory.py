@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from etl_factory.sources._stores import AT_ONCE
 from etl_factory.transfers import memory
-from etl_factory.transfers.base import COPIES_AT_ONCE
 from etl_factory.transfers.memory import MOST_PER_COPY, ROOM_BYTES, Room, in_order, memory_of
 
 
@@ -46,7 +46,7 @@ def test_the_first_failure_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_small_objects_all_fit() -> None:
-    assert COPIES_AT_ONCE * memory_of(1_000_000) <= ROOM_BYTES
+    assert AT_ONCE * memory_of(1_000_000) <= ROOM_BYTES
 
 
 def test_what_is_taken_never_exceeds_the_room() -> None:

@@ -17,8 +17,9 @@ from etl_factory.config.resource import Resource
 from etl_factory.landing.manifest import Part, load_manifest
 from etl_factory.operators import google
 from etl_factory.operators.load import GCSToStagingOperator
+from etl_factory.sources._stores import AT_ONCE
 from etl_factory.sources.base import Connection, FileSource, SourceObject
-from etl_factory.transfers.base import COPIES_AT_ONCE, extract_files
+from etl_factory.transfers.base import extract_files
 from etl_factory.transfers.planning import plan_objects
 from etl_factory.transfers.streaming import stream_copy
 from examples import REPOSITORY, Write
@@ -128,15 +129,15 @@ def test_a_changed_object_is_copied_again() -> None:
 
 def test_files_are_copied_at_the_same_time(resource: Resource, landing: FakeLanding) -> None:
     """Every copy waits for all others, so that one at a time would never end."""
-    together = Barrier(COPIES_AT_ONCE, timeout=30)
+    together = Barrier(AT_ONCE, timeout=30)
 
     def copy(source_object: SourceObject, uri: str, to: Any) -> Part:
         together.wait()
         return landing.put(uri, b"id\n1\n")
 
-    left = extract_files(context(), resource, Drops(COPIES_AT_ONCE), copy)
+    left = extract_files(context(), resource, Drops(AT_ONCE), copy)
 
-    assert len(load_manifest(landing.read_text(left["manifest"]) or "").parts) == COPIES_AT_ONCE
+    assert len(load_manifest(landing.read_text(left["manifest"]) or "").parts) == AT_ONCE
 
 
 def test_files_do_not_touch_the_local_disk(
