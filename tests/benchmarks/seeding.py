@@ -34,6 +34,8 @@ def seed(scale: Scale, work: Path, say: Say) -> None:
 
 
 def _seed_tables(system: str, scale: Scale, execute: Execute, say: Say) -> None:
+    if system == "mysql":
+        execute(f"SET GLOBAL innodb_buffer_pool_size = {MEMORY_BYTES}")
     execute("CREATE TABLE IF NOT EXISTS bench_seeds (name varchar(64), recipe text)")
     for table in tables(scale.rows):
         statements = getattr(table, system)()
@@ -69,7 +71,6 @@ def mysql() -> Execute:
         host=to.hostname, port=to.port, user=to.username, password=to.password, database=to.path[1:],
         charset="utf8mb4", autocommit=True,
     )  # fmt: skip
-    _executed(connection.cursor(), f"SET GLOBAL innodb_buffer_pool_size = {MEMORY_BYTES}")
     return lambda sql: _executed(connection.cursor(), sql)
 
 
