@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from etl_factory.config.resource import Resource
 from etl_factory.errors import SchemaError, about
+from etl_factory.landing.ahead import ahead
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
@@ -257,7 +258,7 @@ class Sanitizer:
         part, limit = take
         staged, quarantined = self.staged, self.quarantine.rows
         of, where = part.source, origin(part)
-        for batch in first_records(self._batches(part, cleaning.wanted), limit):
+        for batch in first_records(ahead(self._batches(part, cleaning.wanted)), limit):
             if watch:
                 watch.see(batch)
             done = clean(batch, cleaning, where if self.is_file else None)
@@ -276,7 +277,7 @@ class Sanitizer:
         limit = self.manifest.plan.row_limit if self.is_file else None
         return takes(self.manifest.parts, limit, self._batches)
 
-    def _batches(self, part: Part, wanted: pa.Schema | None = None) -> Iterator[Batch]:
+    def _batches(self, part: Part, wanted: pa.Schema | None = None) -> Generator[Batch, None, None]:
         if not self.is_file:
             yield from table_batches(self.landing, part)
             return

@@ -83,7 +83,8 @@ def _array(column: PostgresColumn, values: npt.NDArray[Any], valid: npt.NDArray[
     import pyarrow as pa
 
     native = values.astype(values.dtype.newbyteorder("="))
-    native += native.dtype.type(_EPOCH.get(column.oid, 0))
+    if column.oid in _EPOCH:  # a float to which 0 is added is no -0.0 any more
+        native += native.dtype.type(_EPOCH[column.oid])
     declared = declared_type(column)
     held = _bits(native) if pa.types.is_boolean(declared) else native
     buffers = [None if valid is None else pa.py_buffer(_bits(valid)), pa.py_buffer(held)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl_factory.sources._postgres_records import FIXED, Records
@@ -66,6 +66,7 @@ def tables(draw: st.DrawFn) -> tuple[list[int], list[tuple[Any, ...]]]:
 
 
 @given(tables(), st.integers(0, 3))
+@example(([700, 701], [(-0.0, float("nan"))]), 0)
 def test_records_are_taken_apart_exactly(
     table: tuple[list[int], list[tuple[Any, ...]]], skipped: int
 ) -> None:

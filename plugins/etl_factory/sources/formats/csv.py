@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import IO, ClassVar
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from etl_factory.errors import TerminalError
+from etl_factory.landing.ahead import ahead
 from etl_factory.schema.date_formats import DateFormat
 from etl_factory.schema.rows import Batch, first_records
 from etl_factory.schema.spelling import Spelling
@@ -52,7 +53,8 @@ class Csv(Format):
                 return pa.schema([])
             head, records = opened
             guesses = {name: ColumnGuess() for name in head.names if name not in self.spelling.dates}
-            for batch in first_records(self._batches(head, records), limit):
+            batches = self._batches(head, records)
+            for batch in ahead(batches) if limit is None else first_records(batches, limit):
                 self._kept.add(batch)
                 for name, guess in guesses.items():
                     guess.see(_values(batch.rows, name, head), self.spelling)
@@ -118,7 +120,7 @@ class Csv(Format):
                     f"format.{name} is {mark!r}, but the parser takes only ASCII characters there"
                 )
 
-    def _batches(self, head: Head, records: Peekable) -> Iterator[Batch]:
+    def _batches(self, head: Head, records: Peekable) -> Generator[Batch, None, None]:
         """Number the records, and see that the seal, the last record of all, comes out whole."""
         seal = _seal(head.cutter)
         line = head.cutter.delimiter.join([seal] * len(head.names)) + b"\n"
