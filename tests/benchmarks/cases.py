@@ -76,6 +76,8 @@ def _files(scale: Scale, folder: Path) -> Iterator[Case]:
         on = {"path": str(file_of(folder, kind, scale.file_rows)), "format": kind, "rows": scale.file_rows}
         csv = {**on, "path": str(file_of(folder, "csv", scale.file_rows)), "format": "csv"}
         yield Case(f"files/{kind}", "ours", "ours_files:sanitize", on, rounds=scale.rounds)
+        later = on | {"is_later": True}
+        yield Case(f"files/{kind}", "ours, later loads", "ours_files:sanitize", later, rounds=scale.rounds)
         yield Case(f"files/{kind}", "pandas", "other_tools:pandas_file", on, "bench", scale.rounds)
         yield Case(f"files/{kind}", "limit", "limits:arrow_csv", csv, rounds=scale.rounds)
         yield Case(f"files/{kind}", "sequential read", "limits:sequential_read", on, rounds=scale.rounds)

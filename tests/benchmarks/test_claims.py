@@ -44,7 +44,7 @@ def test_a_claim_is_a_ratio_of_what_was_measured() -> None:
 def test_every_claim_is_of_a_case_that_is_measured() -> None:
     measured = {(case.group, case.who) for case in cases(Scale(), Path("work"))}
 
-    assert {(claim.group, who) for claim in claims.CLAIMS for who in ("ours", claim.who)} <= measured
+    assert {(claim.group, who) for claim in claims.CLAIMS for who in (claim.ours, claim.who)} <= measured
 
 
 def test_a_text_without_the_marks_is_an_error() -> None:
