@@ -54,7 +54,7 @@ def _tables(system: str, scale: Scale) -> Iterator[Case]:
                    min(scale.rounds, 2))  # fmt: skip
         if table.shape == "mixed":
             yield Case(group, "ours to GCS", "ours_tables:to_gcs", on, rounds=1)
-            yield Case(group, "write only", "limits:arrow_to_parquet", on, rounds=scale.rounds)
+            yield Case(group, "write only", "limits:table_to_parquet", on, rounds=scale.rounds)
             rounds = min(scale.rounds, 2)
             yield Case(group, "DuckDB scanner", "candidates:duckdb_scanner", on, "bench", rounds)
             yield Case(
@@ -80,6 +80,7 @@ def _files(scale: Scale, folder: Path) -> Iterator[Case]:
         yield Case(f"files/{kind}", "ours, later loads", "ours_files:sanitize", later, rounds=scale.rounds)
         yield Case(f"files/{kind}", "pandas", "other_tools:pandas_file", on, "bench", scale.rounds)
         yield Case(f"files/{kind}", "limit", "limits:arrow_csv", csv, rounds=scale.rounds)
+        yield Case(f"files/{kind}", "write only", "limits:csv_to_parquet", csv, rounds=scale.rounds)
         yield Case(f"files/{kind}", "sequential read", "limits:sequential_read", on, rounds=scale.rounds)
     for name, kind in (("parquet", "parquet"), ("parquet_text", "text.parquet")):
         for size, rows in (("", scale.file_rows), ("_tenth", max(scale.file_rows // 10, 1))):

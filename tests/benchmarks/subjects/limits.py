@@ -36,22 +36,35 @@ def mysql_quick(options: dict[str, Any]) -> Iterator[Any]:
     yield {"rows": options["rows"]}
 
 
-def arrow_to_parquet(options: dict[str, Any]) -> Iterator[Any]:
+def table_to_parquet(options: dict[str, Any]) -> Iterator[Any]:
     """Write the rows that our source gives, held in memory, as the same Parquet, to nowhere."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    from etl_factory.landing.parts import GROUP_ROWS
     from etl_factory.sources import source_class
     from etl_factory.sources.base import Selection
 
     source: Any = source_class(options["system"])(places.connection(options["system"]))
     with source.snapshot(Selection(table=options["table"])) as snapshot:
         table = pa.Table.from_batches(snapshot.read(None))
+    yield from _to_parquet(table)
+
+
+def csv_to_parquet(options: dict[str, Any]) -> Iterator[Any]:
+    """Write the rows that pyarrow reads of a CSV file, held in memory, as Parquet of our kind, to nowhere."""
+    import pyarrow.csv as pacsv
+
+    yield from _to_parquet(pacsv.read_csv(options["path"]))
+
+
+def _to_parquet(table: Any) -> Iterator[Any]:
+    import pyarrow.parquet as pq
+
+    from etl_factory.landing.parts import GROUP_ROWS, OPTIONS
+
     landing = places.NullLanding()
     yield
     with landing.create("gs://bench-objects/limit.parquet") as sink:
-        pq.write_table(table, sink, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)
+        pq.write_table(table, sink, row_group_size=GROUP_ROWS, **OPTIONS)
     yield {"rows": table.num_rows, "bytes": landing.sizes["gs://bench-objects/limit.parquet"]}
 
 
