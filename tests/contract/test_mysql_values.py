@@ -109,9 +109,14 @@ def test_rows_beyond_one_batch_keep_their_nulls(system: System) -> None:
     assert values.count(None) == 30_000
 
 
-@pytest.mark.parametrize("mode", ["PAD_CHAR_TO_FULL_LENGTH", "EMPTY_STRING_IS_NULL", "ORACLE", "ANSI"])
-def test_values_are_the_same_whatever_mode_the_server_prefers(
-    system: System, mode: str, monkeypatch: pytest.MonkeyPatch
+MODES = ("PAD_CHAR_TO_FULL_LENGTH", "EMPTY_STRING_IS_NULL", "ORACLE", "ANSI")
+
+
+@pytest.mark.parametrize(
+    "preference", [*(f"sql_mode = CONCAT(@@sql_mode, ',{mode}')" for mode in MODES), "sql_select_limit = 1"]
+)
+def test_values_are_the_same_whatever_the_server_prefers(
+    system: System, preference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import MySQLdb
 
@@ -120,8 +125,8 @@ def test_values_are_the_same_whatever_mode_the_server_prefers(
         "INSERT INTO preferring VALUES (1, NULL, NULL, 'ab', ''), (2, 7, '2024-01-01', '', NULL)",
     )
     with monkeypatch.context() as patch:
-        prefers = f"SET SESSION sql_mode = CONCAT(@@sql_mode, ',{mode}')"
-        patch.setattr(MySQLdb, "connect", partial(MySQLdb.connect, init_command=prefers))
+        prefers = partial(MySQLdb.connect, init_command=f"SET SESSION {preference}")
+        patch.setattr(MySQLdb, "connect", prefers)
         found = read(system, "preferring")
     system.execute("DROP TABLE preferring")
     assert found == [

@@ -67,6 +67,8 @@ class MySQLSource(TableSource):
                     "SET net_write_timeout = 3600",
                     # For the session: a server may take the reading of the clock for the next transaction.
                     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                    # A server may cut what it answers: rows, and lists of columns.
+                    "SET SESSION sql_select_limit = 18446744073709551615",
                     # A CHAR is the same value whatever the server prefers; SPACE(0), since '' may be its NULL.
                     "SET SESSION sql_mode = REPLACE(@@sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', SPACE(0))",
                 ):
