@@ -65,11 +65,10 @@ def _asked(client: socket.socket, server: socket.socket, seconds: float) -> None
 def _answered(server: socket.socket, client: socket.socket) -> None:
     """Let the kernel pass answers on: what Python would take for that, the two sides would lack."""
     out, into = os.pipe()
-    while size := os.splice(server.fileno(), into, CHUNK):
-        while size:
-            size -= os.splice(out, client.fileno(), size)
-    os.close(out)
-    os.close(into)
+    with os.fdopen(out), os.fdopen(into, "wb"):
+        while size := os.splice(server.fileno(), into, CHUNK):
+            while size:
+                size -= os.splice(out, client.fileno(), size)
 
 
 if __name__ == "__main__":

@@ -463,6 +463,49 @@ class _Interrupted:
         return getattr(self._connection, name)
 
 
+def test_a_table_of_very_many_columns_that_is_replaced_is_not_read_as_what_it_was(system: System) -> None:
+    for table, type_ in (("swapped", "integer"), ("swapped_new", "bigint")):
+        system.create(
+            table, {f"c{n}": Column(type_, pa.int32(), (("7", 7),)) for n in range(MOST_VALUES + 1)}
+        )
+    replace = [
+        f"ALTER TABLE {old} RENAME TO {new}" for old, new in (("swapped", "gone"), ("swapped_new", "swapped"))
+    ]
+    with system.source().snapshot(Selection(table="swapped")) as snapshot:
+        if system.name == "mysql":  # whoever would replace it waits
+            with pytest.raises(Exception, match="Lock wait timeout exceeded"):
+                system.execute("SET lock_wait_timeout = 1", *replace)
+            assert {type(value) for batch in snapshot.read(None) for value in batch["c0"].to_pylist()} == {
+                int
+            }
+        else:  # what comes is compared with the list of columns
+            system.execute(*replace)
+            with pytest.raises(
+                TransientError, match="column c0 of swapped has another type than when it was listed"
+            ):
+                list(snapshot.read(None))
+
+
+def test_a_mysql_table_that_changes_while_it_is_listed(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if system.name != "mysql":
+        pytest.skip("PostgreSQL's types come with each value, or are compared with the list")
+    system.execute("CREATE TABLE changing (id int PRIMARY KEY)")
+    hold = MySQLSnapshot._hold
+
+    def changed(snapshot: MySQLSnapshot) -> None:
+        system.execute("ALTER TABLE changing ADD COLUMN more int")
+        hold(snapshot)
+
+    monkeypatch.setattr(MySQLSnapshot, "_hold", changed)
+    with (
+        pytest.raises(EtlFactoryError, match=r"changed while its columns were listed|definition has changed"),
+        system.source().snapshot(Selection(table="changing")),
+    ):
+        raise AssertionError("it was read")
+
+
 def test_postgres_reads_in_one_process_and_without_machine_code(stack: dict[str, str]) -> None:
     system, told = Postgres(), "SELECT current_setting('{0}') AS {0}"
     source = system.source(database=system.admin.database)

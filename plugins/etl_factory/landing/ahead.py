@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-def ahead(items: Generator[Item, None, None]) -> Iterator[Item]:
-    """Yield the items in order, each made by a thread of their own, one ahead of what is asked for.
+@contextmanager
+def ahead(items: Generator[Item, None, None]) -> Iterator[Iterator[Item]]:
+    """Give the items in order, each made by a thread of their own, one ahead of what is asked for.
 
-    What fails there is raised where that item would come. Whoever stops earlier waits for the item under way.
+    What fails there is raised where that item would come. The block ends when the item under way is made and
+    `items` is closed, by the thread as well, since it alone may touch what it makes them of.
     """
-    with closing(items), ThreadPoolExecutor(1, "ahead") as thread:
-        coming = thread.submit(_next, items)
-        while made := coming.result():
-            coming = thread.submit(_next, items)
-            yield made.pop()
+    thread = ThreadPoolExecutor(1, "ahead")
+    try:
+        yield _given(thread, items)
+    finally:
+        closed = thread.submit(items.close)
+        thread.shutdown()
+        closed.result()
 
 
-def _next(items: Iterator[Item]) -> list[Item]:
-    """Return the next item, nothing at the end; the caller's `pop` leaves it to whom it is given."""
-    return list(islice(items, 1))
+def _given(thread: ThreadPoolExecutor, items: Iterator[Item]) -> Iterator[Item]:
+    def begin() -> Future[list[Item]]:
+        return thread.submit(lambda: list(islice(items, 1)))
+
+    coming = begin()
+    while made := coming.result():
+        coming = begin()
+        yield made.pop()  # so that nobody else holds it

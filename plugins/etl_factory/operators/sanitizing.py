@@ -258,14 +258,15 @@ class Sanitizer:
         part, limit = take
         staged, quarantined = self.staged, self.quarantine.rows
         of, where = part.source, origin(part)
-        for batch in first_records(ahead(self._batches(part, cleaning.wanted)), limit):
-            if watch:
-                watch.see(batch)
-            done = clean(batch, cleaning, where if self.is_file else None)
-            if done.rows.num_rows:
-                writer.write(done.rows)
-            self.staged += done.rows.num_rows
-            self.quarantine.add(where, (*batch.rejects, *done.rejects), done.discarded, aside)
+        with ahead(self._batches(part, cleaning.wanted)) as batches:
+            for batch in first_records(batches, limit):
+                if watch:
+                    watch.see(batch)
+                done = clean(batch, cleaning, where if self.is_file else None)
+                if done.rows.num_rows:
+                    writer.write(done.rows)
+                self.staged += done.rows.num_rows
+                self.quarantine.add(where, (*batch.rejects, *done.rejects), done.discarded, aside)
         bad = self.quarantine.rows - quarantined
         rows = self.staged - staged + bad
         demand_rows(part, rows)

@@ -97,6 +97,8 @@ class Rows:
         try:
             text = b"\n".join([*lines, b""])  # type: ignore[list-item]  # a None is what the join refuses
         except TypeError:
+            if None not in lines:
+                raise
             # https://dev.mysql.com/doc/refman/8.4/en/string-functions.html: such a function returns NULL.
             raise TerminalError(
                 "the numbers and dates of one row are longer together than the server's max_allowed_packet:"

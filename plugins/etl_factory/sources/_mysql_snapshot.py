@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from etl_factory.errors import NotFoundError
+from etl_factory.errors import NotFoundError, TransientError
 from etl_factory.sources._mysql_rows import Rows
 from etl_factory.sources._mysql_types import CURSORS, MySQLColumn, declared_type, described, quoted
 from etl_factory.sources._sql import choose_columns, derived, known_kind, nearest
@@ -57,8 +57,19 @@ class MySQLSnapshot(TableSnapshot):
                 f"{self.where}: table {self.selection.table!r} does not exist in {schema!r}, or this"
                 f" login may not see it{nearest(table, names)}"
             )
+        self._hold()
+        if queried(self.connection, COLUMNS, schema, table) != rows:
+            raise TransientError(
+                f"{self.where}: table {self.selection.table!r} was changed while its columns were listed."
+                " Nothing was read; the next try lists them anew"
+            )
         checked = self._json_checked(schema, table)
         return [_column(row, is_json=row[0] in checked) for row in rows]
+
+    def _hold(self) -> None:
+        """Keep the table from being changed or replaced until the transaction ends: a read makes such changes wait."""
+        self.connection.query(f"SELECT 1 FROM {self._relation()} LIMIT 0")
+        self.connection.store_result()
 
     def _json_checked(self, schema: str, table: str) -> set[str]:
         """Name the columns that MariaDB declares as JSON, which it keeps as text with a check."""

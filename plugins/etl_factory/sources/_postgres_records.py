@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-# A record is a count, then of each value its type and its length, and the value, all of them big-endian:
+# A record is a count, then of each value a head, which is its type and its length, and the value, all big-endian:
 # https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/utils/adt/rowtypes.c, record_send().
-_COUNT, _HEAD, _LENGTH = 4, 8, np.dtype(">i4")
-_NULL = -1
+_COUNT, _HEAD = 4, np.dtype(">i8")
+_LENGTH_BITS, _NULL = 32, 0xFFFFFFFF
 # How each type is sent; times and dates count from 2000-01-01.
 _SENT = {16: ">u1", 21: ">i2", 23: ">i4", 20: ">i8", 700: ">f4", 701: ">f8",
          1082: ">i4", 1114: ">i8", 1184: ">i8"}  # fmt: skip
 _EPOCH = {1082: 10_957, 1114: 946_684_800_000_000, 1184: 946_684_800_000_000}
 FIXED = frozenset(_SENT)
+
+
+class OtherColumnError(Exception):
+    """A value came as another type than its column was listed with; the message names the column."""
 
 
 class Records:
@@ -30,48 +34,66 @@ class Records:
     def __init__(self, columns: Sequence[PostgresColumn]) -> None:
         self.columns = columns
         self.sent = [np.dtype(_SENT[column.oid]) for column in columns]
-        self.whole = _COUNT + sum(_HEAD + of.itemsize for of in self.sent)
+        self.whole = _COUNT + sum(_HEAD.itemsize + of.itemsize for of in self.sent)
 
     def arrays(self, records: pa.Array) -> list[pa.Array]:
-        """Return one array per column, of binary records.
+        """Return one array per column, of binary records; raises OtherColumnError unless they are of these columns."""
+        import pyarrow as pa
 
-        Raises AssertionError if the records are not of these columns.
-        """
+        if not len(records):
+            return [pa.array([], declared_type(column)) for column in self.columns]
         ends = np.frombuffer(records.buffers()[1], np.int32, len(records) + 1, records.offset * 4)
-        data = np.frombuffer(records.buffers()[2] or b"", np.uint8)
+        data = np.frombuffer(records.buffers()[2], np.uint8)
         if (np.diff(ends) == self.whole).all():
             return self._regular(data[ends[0] : ends[-1]])
         return self._irregular(data, ends)
 
     def _regular(self, data: npt.NDArray[np.uint8]) -> list[pa.Array]:
-        """Take records without a NULL: they are as long as each other."""
-        heads = np.cumsum([_COUNT, *(_HEAD + of.itemsize for of in self.sent)])[:-1]
-        layout = {
-            "names": [str(at) for at in range(len(self.sent))],
-            "formats": self.sent,
-            "offsets": [int(head) + _HEAD for head in heads],
-            "itemsize": self.whole,
-        }
-        table = data.view(np.dtype(layout))  # type: ignore[call-overload]  # its stubs know no such mapping
-        return [_array(column, table[str(at)], None) for at, column in enumerate(self.columns)]
+        """Take records that are as long as those without a NULL."""
+        begins = np.cumsum([_COUNT, *(_HEAD.itemsize + of.itemsize for of in self.sent)])[:-1]
+        arrays = []
+        for column, sent, begin in zip(self.columns, self.sent, begins.tolist(), strict=True):
+            heads, values = (
+                _every(data, type_, at, self.whole)
+                for type_, at in ((_HEAD, begin), (sent, begin + _HEAD.itemsize))
+            )
+            if (heads != _head(column, sent.itemsize)).any():
+                raise OtherColumnError(column.name)
+            arrays.append(_array(column, values, None))
+        return arrays
 
     def _irregular(self, data: npt.NDArray[np.uint8], ends: npt.NDArray[np.int32]) -> list[pa.Array]:
         """Walk all records at once, value by value: a NULL takes no room."""
         at = ends[:-1].astype(np.int64) + _COUNT
-        lengths = _anywhere(data, _LENGTH)
         arrays = []
         for column, sent in zip(self.columns, self.sent, strict=True):
-            length = lengths[at + _HEAD - _LENGTH.itemsize]
-            valid = length != _NULL
-            at += _HEAD
+            if (at + _HEAD.itemsize > ends[1:]).any():
+                raise OtherColumnError(column.name)
+            heads = _anywhere(data, _HEAD)[at]
+            valid = heads == _head(column, sent.itemsize)
+            at += _HEAD.itemsize
+            after = at + np.where(valid, sent.itemsize, 0)
+            if (after > ends[1:]).any() or (heads[~valid] != _head(column, _NULL)).any():
+                raise OtherColumnError(column.name)
             values = np.zeros(len(at), sent)
             if valid.any():
                 values[valid] = _anywhere(data, sent)[at[valid]]
             arrays.append(_array(column, values, valid))
-            at += np.where(valid, length, 0)
+            at = after
         if (at != ends[1:]).any():
-            raise AssertionError(f"records of {len(self.columns)} values end elsewhere than their values")
+            raise OtherColumnError(self.columns[-1].name)
         return arrays
+
+
+def _head(column: PostgresColumn, length: int) -> int:
+    """Return the head of a value; oids are below 2**32, and those with the highest bit set are negative here."""
+    head = column.own << _LENGTH_BITS | length
+    return head - 2**64 if head >= 2**63 else head
+
+
+def _every(data: npt.NDArray[np.uint8], type_: np.dtype[Any], begin: int, step: int) -> npt.NDArray[Any]:
+    """View the value that begins so many bytes after the beginning of each record, of `step` bytes."""
+    return np.ndarray((len(data) // step,), type_, data, begin, (step,))
 
 
 def _anywhere(data: npt.NDArray[np.uint8], type_: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from etl_factory.errors import NotFoundError
+from etl_factory.errors import NotFoundError, TransientError
+from etl_factory.sources._postgres_records import OtherColumnError
 from etl_factory.sources._postgres_rows import Rows, quoted
 from etl_factory.sources._postgres_types import (
     CURSORS,
@@ -34,13 +35,13 @@ SELECT least(statement_timestamp(),
 # A domain, and a domain over a domain, is read as the type at its bottom.
 COLUMNS = """
 WITH RECURSIVE typed AS (
-  SELECT attname, attnum, atttypid AS oid, atttypmod AS modifier,
+  SELECT attname, attnum, atttypid AS own, atttypid AS oid, atttypmod AS modifier,
          format_type(atttypid, atttypmod) AS type_name
   FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
   UNION ALL
-  SELECT d.attname, d.attnum, t.typbasetype, t.typtypmod, d.type_name
+  SELECT d.attname, d.attnum, d.own, t.typbasetype, t.typtypmod, d.type_name
   FROM typed d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd'
-) SELECT d.attname AS name, d.oid::bigint AS oid, d.modifier, d.type_name
+) SELECT d.attname AS name, d.oid::bigint AS oid, d.modifier, d.type_name, d.own::bigint AS own
 FROM typed d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype <> 'd' ORDER BY d.attnum"""
 _BASE = """
 WITH RECURSIVE base AS (
@@ -120,7 +121,7 @@ class PostgresSnapshot(TableSnapshot):
         )
         oids = queried(self.cursor, f"{source} SELECT {probes}")[0]
         return [
-            PostgresColumn(name, queried(self.cursor, _BASE, oids[f"t{i}"])[0]["oid"], -1, "")
+            PostgresColumn(name, queried(self.cursor, _BASE, own := oids[f"t{i}"])[0]["oid"], -1, "", own)
             for i, name in enumerate(names)
         ]
 
@@ -155,7 +156,14 @@ class PostgresSnapshot(TableSnapshot):
         self.cursor.execute(f"SELECT {rows.listed()} FROM {self._relation()}{self._where(window)}")
         # fetch_record_batch() hands out the bare Arrow reader, whose errors have lost their SQLSTATE.
         for batch in self.cursor._results.reader:
-            yield rows.batch(batch)
+            try:
+                made = rows.batch(batch)
+            except OtherColumnError as error:
+                raise TransientError(
+                    f"{self.where}: column {error} of {self.selection.table or 'the query'} has another type than when"
+                    " it was listed: the table was changed, or replaced. Nothing was published; the next try lists anew"
+                ) from None
+            yield made
 
     def _survey(self, window: Window | None) -> Survey:
         """Look at the window's rows once, for what must be known before they are read."""

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PostgresColumn:
-    """One column of a relation: `oid` of its base type, `modifier` as in pg_attribute.atttypmod."""
+    """One column of a relation: `oid` of its base type, `modifier` as in pg_attribute.atttypmod, `own` oid of its type.
+
+    The two differ for a domain.
+    """
 
     name: str
     oid: int
     modifier: int
     type_name: str
+    own: int
 
 
 NUMERIC, JSON, JSONB, UUID = 1700, 114, 3802, 2950

@@ -34,7 +34,7 @@ _SETTINGS = ("TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'iso
 # where most rows are read. PostgreSQL 10 has no `jit`.
 _PLANNING = """
 SELECT set_config(name, wanted, false) FROM (VALUES ('jit', 'off'), ('parallel_tuple_cost', '1')) AS t (name, wanted)
-JOIN pg_settings USING (name)"""
+WHERE current_setting(name, true) IS NOT NULL"""
 # Classes of SQLSTATE that a retry may cure: connection, rollback, resources, locks, operator's act, system.
 _BUSY = ("08", "40", "53", "55", "57", "58")
 _VERSION = "SELECT current_setting('server_version') AS version"

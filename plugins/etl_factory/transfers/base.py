@@ -300,7 +300,7 @@ def _copy_one(run: Extraction, room: Room, copy: Copy, index: int, planned: Plan
     uri = f"{run.prefix}/{'raw' if is_raw else 'parsed'}/{index:05d}/{name}"
     modified = datetime.fromisoformat(planned.modified)
     try:
-        with room.taken(memory_of(planned.size)):
+        with room.taken(memory_of(planned.size, is_parsed=not is_raw)):
             part = copy(SourceObject(planned.uri, planned.version, planned.size, modified), uri, run.landing)
     except StaleError as error:
         if run.replaces:

@@ -11,9 +11,8 @@ from typing import TypeVar
 
 ROOM_BYTES = 192 * 1024 * 1024
 MOST_PER_COPY = 64 * 1024 * 1024
+MOST_EXPANDED = 20  # of text by gzip, with a margin for what it is parsed to
 TIMES_HELD = 6  # a block is held by the reader, by its buffer, by the writer, and by each one's client
-
-
 WAITING = 256  # calls that are submitted ahead of the first one that is not done
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,9 +35,9 @@ def in_order(
             each.cancel()
 
 
-def memory_of(size: int) -> int:
-    """Return how many bytes of memory the copy of an object takes at most."""
-    return min(TIMES_HELD * size, MOST_PER_COPY)
+def memory_of(size: int, *, is_parsed: bool = False) -> int:
+    """Return how many bytes of memory the copy of an object takes at most; to be parsed, it may be compressed text."""
+    return min(TIMES_HELD * size * (MOST_EXPANDED if is_parsed else 1), MOST_PER_COPY)
 
 
 class Room:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import weakref
 from collections.abc import Generator
@@ -16,11 +17,13 @@ class Item:
 
 
 def test_items_come_in_their_order() -> None:
-    assert list(ahead(n for n in range(1000))) == list(range(1000))
+    with ahead(n for n in range(1000)) as items:
+        assert list(items) == list(range(1000))
 
 
 def test_nothing_gives_nothing() -> None:
-    assert list(ahead(n for n in ())) == []
+    with ahead(n for n in ()) as items:
+        assert list(items) == []
 
 
 def test_the_next_item_is_made_while_one_is_worked_on_and_no_other() -> None:
@@ -31,11 +34,11 @@ def test_the_next_item_is_made_while_one_is_worked_on_and_no_other() -> None:
             made.release()
             yield number
 
-    for number in ahead(items()):
-        expected = min(2, 5 - number) if number == 0 else min(1, 4 - number)
-        for _ in range(expected):
-            assert made.acquire(timeout=30)
-        assert not made.acquire(timeout=0.05)
+    with ahead(items()) as coming:
+        for number in coming:
+            for _ in range(min(2, 5 - number) if number == 0 else min(1, 4 - number)):
+                assert made.acquire(timeout=30)
+            assert not made.acquire(timeout=0.05)
 
 
 def test_an_error_comes_where_its_item_would() -> None:
@@ -45,8 +48,8 @@ def test_an_error_comes_where_its_item_would() -> None:
         raise ValueError("the third")
 
     got = []
-    with pytest.raises(ValueError, match="the third"):
-        for item in ahead(items()):
+    with pytest.raises(ValueError, match="the third"), ahead(items()) as coming:
+        for item in coming:
             got.append(item)
     assert got == [1, 2]
 
@@ -60,17 +63,47 @@ def test_who_stops_early_closes_what_makes_the_items_and_leaves_no_thread() -> N
         finally:
             closed.set()
 
-    for item in ahead(items()):
-        if item == 3:
-            break
+    with ahead(items()) as coming:
+        assert next(coming) == 0
     assert closed.is_set()
     assert threading.active_count() == before
 
 
 def test_an_item_is_held_by_nobody_else() -> None:
     seen: list[weakref.ref[Item]] = []
-    for item in ahead(Item() for _ in range(5)):
-        assert all(before() is None for before in seen)
-        seen.append(weakref.ref(item))
-        del item
+    with ahead(Item() for _ in range(5)) as coming:
+        for item in coming:
+            assert all(before() is None for before in seen)
+            seen.append(weakref.ref(item))
+            del item
     assert len(seen) == 5
+
+
+def test_a_signal_while_the_item_under_way_is_waited_for_is_heard() -> None:
+    """Airflow's time-out is an exception of a signal handler; the wait for the thread must not swallow it."""
+
+    class TimedOut(BaseException):
+        """What the handler raises."""
+
+    go_on, closed = threading.Event(), threading.Event()
+
+    def items() -> Generator[int, None, None]:
+        try:
+            yield 0
+            go_on.wait(30)
+            yield 1
+        finally:
+            closed.set()
+
+    def expired(*_: object) -> None:
+        raise TimedOut
+
+    before = signal.signal(signal.SIGALRM, expired)
+    try:
+        with pytest.raises(TimedOut), ahead(items()) as coming:
+            assert next(coming) == 0
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            threading.Timer(1, go_on.set).start()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert closed.wait(30)

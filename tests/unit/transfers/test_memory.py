@@ -17,6 +17,11 @@ def test_a_large_object_takes_no_more_than_its_blocks() -> None:
     assert memory_of(5 * 10**9) == MOST_PER_COPY <= ROOM_BYTES
 
 
+def test_what_is_parsed_may_be_many_times_as_long() -> None:
+    assert memory_of(10, is_parsed=True) == 1200
+    assert 3 * memory_of(1_000_000, is_parsed=True) == 3 * MOST_PER_COPY <= ROOM_BYTES
+
+
 def test_results_come_in_order_and_few_calls_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "WAITING", 4)
     begun: list[int] = []

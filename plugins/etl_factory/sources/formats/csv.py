@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import nullcontext
 from typing import IO, ClassVar
 
 import pyarrow as pa
@@ -54,10 +55,11 @@ class Csv(Format):
             head, records = opened
             guesses = {name: ColumnGuess() for name in head.names if name not in self.spelling.dates}
             batches = self._batches(head, records)
-            for batch in ahead(batches) if limit is None else first_records(batches, limit):
-                self._kept.add(batch)
-                for name, guess in guesses.items():
-                    guess.see(_values(batch.rows, name, head), self.spelling)
+            with ahead(batches) if limit is None else nullcontext(first_records(batches, limit)) as seen:
+                for batch in seen:
+                    self._kept.add(batch)
+                    for name, guess in guesses.items():
+                        guess.see(_values(batch.rows, name, head), self.spelling)
         return pa.schema(
             [self._field(name, guesses) for name in head.names if _is_column(name, head, guesses)]
         )
