@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etl_factory.sources._postgres_types import PostgresColumn, declared_type
+from etl_factory.sources._postgres_types import OtherColumnError, PostgresColumn, declared_type
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,11 +21,6 @@ _LENGTH_BITS, _NULL = 32, 0xFFFFFFFF
 _SENT = {16: ">u1", 21: ">i2", 23: ">i4", 20: ">i8", 700: ">f4", 701: ">f8",
          1082: ">i4", 1114: ">i8", 1184: ">i8"}  # fmt: skip
 _EPOCH = {1082: 10_957, 1114: 946_684_800_000_000, 1184: 946_684_800_000_000}
-FIXED = frozenset(_SENT)
-
-
-class OtherColumnError(Exception):
-    """A value came as another type than its column was listed with; the message names the column."""
 
 
 class Records:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from etl_factory.sources._postgres_records import FIXED, Records
-from etl_factory.sources._postgres_types import TEMPORAL, PostgresColumn, expression
+from etl_factory.sources._postgres_types import FIXED, TEMPORAL, PostgresColumn, expression
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +42,8 @@ class Rows:
     def batch(self, read: pa.RecordBatch) -> pa.RecordBatch:
         """Return a batch of the columns; the driver's extension wrappings and metadata are gone."""
         import pyarrow as pa
+
+        from etl_factory.sources._postgres_records import Records
 
         arrays = list(read.columns)
         records = Records(self.packed).arrays(arrays.pop(0)) if self.packed else []

@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from etl_factory.errors import NotFoundError, TransientError
-from etl_factory.sources._postgres_records import OtherColumnError
 from etl_factory.sources._postgres_rows import Rows, quoted
 from etl_factory.sources._postgres_types import (
     CURSORS,
     TEMPORAL,
+    OtherColumnError,
     PostgresColumn,
     declared_type,
 )

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from etl_factory.sources._postgres_records import FIXED, OtherColumnError, Records
+from etl_factory.sources._postgres_records import Records
 from etl_factory.sources._postgres_rows import MOST_VALUES, Rows
-from etl_factory.sources._postgres_types import PostgresColumn, declared_type
+from etl_factory.sources._postgres_types import FIXED, OtherColumnError, PostgresColumn, declared_type
 
 INTEGERS = {21: ("smallint", "h", 16), 23: ("integer", "i", 32), 20: ("bigint", "q", 64)}
 MOMENTS = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31))
