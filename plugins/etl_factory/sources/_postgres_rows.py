@@ -26,7 +26,8 @@ class Rows:
         self.columns, self.temporal_as_text = columns, temporal_as_text
         fixed = [c for c in columns if c.oid in FIXED and not (temporal_as_text and c.oid in TEMPORAL)]
         self.packed = fixed if len(columns) > MOST_VALUES else []
-        self.others = [column for column in columns if column not in self.packed]
+        apart = {column.name for column in self.packed}
+        self.others = [column for column in columns if column.name not in apart]
 
     def listed(self) -> str:
         """Return the list of a SELECT."""

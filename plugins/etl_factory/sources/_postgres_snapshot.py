@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from etl_factory.errors import NotFoundError, TransientError
+from etl_factory.landing.ahead import ahead
 from etl_factory.sources._postgres_rows import Rows, quoted
 from etl_factory.sources._postgres_types import (
     CURSORS,
@@ -155,15 +156,19 @@ class PostgresSnapshot(TableSnapshot):
         self.cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
         self.cursor.execute(f"SELECT {rows.listed()} FROM {self._relation()}{self._where(window)}")
         # fetch_record_batch() hands out the bare Arrow reader, whose errors have lost their SQLSTATE.
-        for batch in self.cursor._results.reader:
-            try:
-                made = rows.batch(batch)
-            except OtherColumnError as error:
-                raise TransientError(
-                    f"{self.where}: column {error} of {self.selection.table or 'the query'} has another type than when"
-                    " it was listed: the table was changed, or replaced. Nothing was published; the next try lists anew"
-                ) from None
-            yield made
+        reader = self.cursor._results.reader
+        with ahead(batch for batch in reader) as batches:
+            for batch in batches:
+                yield self._made(rows, batch)
+
+    def _made(self, rows: Rows, batch: pa.RecordBatch) -> pa.RecordBatch:
+        try:
+            return rows.batch(batch)
+        except OtherColumnError as error:
+            raise TransientError(
+                f"{self.where}: column {error} of {self.selection.table or 'the query'} has another type than when"
+                " it was listed: the table was changed, or replaced. Nothing was published; the next try lists anew"
+            ) from None
 
     def _survey(self, window: Window | None) -> Survey:
         """Look at the window's rows once, for what must be known before they are read."""
