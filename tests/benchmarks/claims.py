@@ -30,8 +30,8 @@ class Claim:
 
 
 POSTGRES = "PostgreSQL table, 16 mixed columns, to Parquet"
-LATER = "ours, later loads"
 MYSQL = "MySQL table, 16 mixed columns, to Parquet"
+LATER = "ours, later loads"
 CLAIMS = (
     Claim(POSTGRES, "`PostgresToGCSOperator`", "postgres/mixed", "stock operator"),
     Claim(POSTGRES, "dlt, default", "postgres/mixed_tenth", "dlt default"),

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 from table_systems import MySQL, System
 
+from etl_factory.errors import EtlFactoryError
 from etl_factory.schema.types import is_json, raw_json
+from etl_factory.sources._mysql_snapshot import MySQLSnapshot
 from etl_factory.sources.base import Selection
 
 pytestmark = [
@@ -133,6 +135,22 @@ def test_values_are_the_same_whatever_the_server_prefers(
         {"id": 1, "n": None, "at": None, "code": "ab", "words": ""},
         {"id": 2, "n": 7, "at": "2024-01-01", "code": "", "words": None},
     ]
+
+
+def test_a_table_that_changes_while_it_is_listed(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.execute("CREATE TABLE changing (id int PRIMARY KEY)")
+    hold = MySQLSnapshot._hold
+
+    def changed(snapshot: MySQLSnapshot) -> None:
+        system.execute("ALTER TABLE changing ADD COLUMN more int")
+        hold(snapshot)
+
+    monkeypatch.setattr(MySQLSnapshot, "_hold", changed)
+    with (
+        pytest.raises(EtlFactoryError, match=r"changed while its columns were listed|definition has changed"),
+        system.source().snapshot(Selection(table="changing")),
+    ):
+        raise AssertionError("it was read")
 
 
 def test_a_json_column_is_known_by_any_name(system: System) -> None:

@@ -486,26 +486,6 @@ def test_a_table_of_very_many_columns_that_is_replaced_is_not_read_as_what_it_wa
                 list(snapshot.read(None))
 
 
-def test_a_mysql_table_that_changes_while_it_is_listed(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if system.name != "mysql":
-        pytest.skip("PostgreSQL's types come with each value, or are compared with the list")
-    system.execute("CREATE TABLE changing (id int PRIMARY KEY)")
-    hold = MySQLSnapshot._hold
-
-    def changed(snapshot: MySQLSnapshot) -> None:
-        system.execute("ALTER TABLE changing ADD COLUMN more int")
-        hold(snapshot)
-
-    monkeypatch.setattr(MySQLSnapshot, "_hold", changed)
-    with (
-        pytest.raises(EtlFactoryError, match=r"changed while its columns were listed|definition has changed"),
-        system.source().snapshot(Selection(table="changing")),
-    ):
-        raise AssertionError("it was read")
-
-
 def test_postgres_reads_in_one_process_and_without_machine_code(stack: dict[str, str]) -> None:
     system, told = Postgres(), "SELECT current_setting('{0}') AS {0}"
     source = system.source(database=system.admin.database)

@@ -133,7 +133,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, tries: int, answer: float) -> Non
     monkeypatch.setattr(s3, "ANSWER_SECONDS", answer)
     waits = {"initial_backoff": 0, "increment_base": 0, "random_jitter_range": 0}
     monkeypatch.setattr(azure_blob, "OPTIONS", azure_blob.OPTIONS | waits | {"retry_total": tries - 1})
-    monkeypatch.setattr(azure_blob, "TIMEOUTS", azure_blob.TIMEOUTS | {"read_timeout": answer})
+    monkeypatch.setattr(azure_blob, "TRANSPORT", azure_blob.TRANSPORT | {"read_timeout": answer})
     monkeypatch.setattr(gcs, "RETRY_SECONDS", 20.0 if tries > 1 else 0.5)
     monkeypatch.setattr(patience, "REPEAT_SECONDS", 20.0 if tries > 1 else 0.5)
     monkeypatch.setattr(patience, "ANSWER_SECONDS", answer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from etl_factory.config.resource import Resource
 from etl_factory.errors import AccessDeniedError
 from etl_factory.landing.objects import Landing
-from etl_factory.sources._stores import AT_ONCE
+from etl_factory.sources._stores import keep_connections
 from etl_factory.warehouse.client import Warehouse
 
 if TYPE_CHECKING:
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 def storage_client(resource: Resource, conn_id: str) -> storage.Client:
     """Return a Cloud Storage client of one connection, as the tenant's identity."""
     from airflow.providers.google.cloud.hooks.gcs import GCSHook
-    from requests.adapters import HTTPAdapter
 
     with _credentials(conn_id):
         client = GCSHook(gcp_conn_id=conn_id, impersonation_chain=resource.destination.impersonate).get_conn()
-    for scheme in ("https://", "http://"):  # else ten are kept, and what more threads use is opened each time
-        client._http.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
+    keep_connections(client._http)
     return client
 
 

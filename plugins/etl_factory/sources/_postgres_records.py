@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etl_factory.sources._postgres_types import OtherColumnError, PostgresColumn, declared_type
+from etl_factory.sources._postgres_types import FIXED, OtherColumnError, PostgresColumn, declared_type
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 # https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/utils/adt/rowtypes.c, record_send().
 _COUNT, _HEAD = 4, np.dtype(">i8")
 _LENGTH_BITS, _NULL = 32, 0xFFFFFFFF
-# How each type is sent; times and dates count from 2000-01-01.
-_SENT = {16: ">u1", 21: ">i2", 23: ">i4", 20: ">i8", 700: ">f4", 701: ">f8",
-         1082: ">i4", 1114: ">i8", 1184: ">i8"}  # fmt: skip
+# Dates count the days, moments the microseconds, from 2000-01-01.
 _EPOCH = {1082: 10_957, 1114: 946_684_800_000_000, 1184: 946_684_800_000_000}
 
 
@@ -28,7 +26,7 @@ class Records:
 
     def __init__(self, columns: Sequence[PostgresColumn]) -> None:
         self.columns = columns
-        self.sent = [np.dtype(_SENT[column.oid]) for column in columns]
+        self.sent = [np.dtype(FIXED[column.oid]) for column in columns]
         self.whole = _COUNT + sum(_HEAD.itemsize + of.itemsize for of in self.sent)
 
     def arrays(self, records: pa.Array) -> list[pa.Array]:

@@ -35,8 +35,9 @@ TEMPORAL = {1082: "date", 1114: "timestamp", 1184: "timestamptz"}
 # Types that ADBC reads exactly, as measured; any other is cast to text by the server. A UUID is spelt here.
 _EXACT = {16: "bool", 21: "int16", 23: "int32", 20: "int64", 700: "float", 701: "double",
           25: "string", 1043: "string", 17: "binary", UUID: "string"}  # fmt: skip
-# Those whose values all have the same width, as the server sends them.
-FIXED = frozenset({16, 21, 23, 20, 700, 701, 1082, 1114, 1184})
+# How the server sends values of types that all have the same width, as numpy names it.
+FIXED = {16: ">u1", 21: ">i2", 23: ">i4", 20: ">i8", 700: ">f4", 701: ">f8",
+         1082: ">i4", 1114: ">i8", 1184: ">i8"}  # fmt: skip
 # char(n), whose cast to text drops trailing blanks, and inet, whose cast adds a mask: printed instead.
 _CAST_DIFFERS = (1042, 869)
 CURSORS: dict[int, CursorKind] = {

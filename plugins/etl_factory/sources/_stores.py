@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from etl_factory.errors import (
@@ -70,6 +70,14 @@ class _Blocks(io.RawIOBase):
 
     def readall(self) -> bytes:
         return b"".join(iter(lambda: self.read(BLOCK_BYTES) or b"", b""))
+
+
+def keep_connections(session: Any) -> None:
+    """Let a session of requests keep one connection for each copy: by default it opens all over ten each time."""
+    from requests.adapters import HTTPAdapter
+
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
 
 
 def address(url: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from etl_factory.errors import AccessDeniedError, EtlFactoryError
 from etl_factory.sources._paths import check_paths, parse_path, split_object
-from etl_factory.sources._stores import AT_ONCE, Store, pinned, stale
+from etl_factory.sources._stores import Store, keep_connections, pinned, stale
 from etl_factory.sources.base import FileSource, Found, SourceObject
 from etl_factory.sources.specs import ConnectedSpec, FileResource, Name
 
@@ -22,10 +22,10 @@ _QUIET.setLevel(logging.WARNING)  # Azure's client writes some thirty lines of l
 OPTIONS: dict[str, Any] = {
     "retry_total": 3, "initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1, "logger": _QUIET,
 }  # fmt: skip
-TIMEOUTS: dict[str, Any] = {
+TRANSPORT: dict[str, Any] = {
     "connection_timeout": 15,
     "read_timeout": 60,
-    "connection_data_block_size": 256 * 1024,
+    "connection_data_block_size": 256 * 1024,  # as its client for blobs sets it; by default 4 KB
 }
 PAGE = 5000  # blobs in one answer, as many as Azure gives
 
@@ -144,15 +144,13 @@ class AzureBlobSource(FileSource):
 
 
 def _transport() -> Any:
-    """Return what keeps as many connections as copies use: Azure's own keeps ten, and opens the others each time."""
+    """Return what Azure's client would make itself, but for the connections that it keeps."""
     import requests
     from azure.core.pipeline.transport import RequestsTransport
-    from requests.adapters import HTTPAdapter
 
     session = requests.Session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
-    return RequestsTransport(session=session, **TIMEOUTS)
+    keep_connections(session)
+    return RequestsTransport(session=session, **TRANSPORT)
 
 
 def _code(error: Any) -> str:
