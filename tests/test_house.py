@@ -53,6 +53,7 @@ WITHOUT_AIRFLOW = {
 
 # Who may touch the process environment besides settings.py, and why.
 ENVIRONMENT = {
+    "__init__.py": "names Arrow's memory pool before Arrow is imported",
     "settings.py": "the one reader of ETL_FACTORY_*",
     "connections.py": "asks whether Airflow's own AIRFLOW_CONN_<ID> is set",
     "secret_manager.py": "asks whether Airflow's own AIRFLOW_CONN_<ID> is set",
@@ -189,7 +190,7 @@ def test_every_format_is_registered() -> None:
 def test_imports_go_downwards(module: Path) -> None:
     own = layer_of(module)
     if own == "__init__":
-        assert list(imports(read(module))) == []
+        assert {name for name, _ in imports(read(module))} <= set(sys.stdlib_module_names)
         return
     wrong = [
         f"line {line}: {name}"

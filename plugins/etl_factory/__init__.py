@@ -1,3 +1,11 @@
 """ETL Factory turns tenants' YAML source configs into Airflow DAGs that load BigQuery exactly once."""
 
+import os
+import sys
+
 __version__ = "0.1.0"
+
+# Arrow chooses its memory pool as it is imported, which all of this package comes before; what the environment says
+# goes first. jemalloc, in every wheel for Linux, takes a third less memory and time of a file than Arrow's own choice.
+if sys.platform == "linux":
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")

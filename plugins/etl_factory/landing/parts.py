@@ -11,7 +11,6 @@ from etl_factory.landing.aside import Aside
 from etl_factory.landing.behind import Behind
 from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
-from etl_factory.landing.returning import return_buffers, return_unused
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +40,6 @@ class PartWriter:
     """
 
     def __init__(self, landing: Landing, prefix: str, schema: pa.Schema, *, stem: str = "part") -> None:
-        return_buffers()
         self.landing, self.prefix, self.schema, self.stem = landing, prefix, schema, stem
         self.parts: list[Part] = []
         self._pending: list[pa.RecordBatch] = []
@@ -56,7 +54,6 @@ class PartWriter:
         self._pending_rows += batch.num_rows
         if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
             self._writing.do(self._write_group, self._taken())
-            return_unused()
         elif len(self._pending) >= MOST_PENDING:
             self._join()
 
@@ -77,7 +74,6 @@ class PartWriter:
         _, stream, writer = self._open or self._start()
         writer.write_table(group, row_group_size=GROUP_ROWS)
         self._rows += group.num_rows
-        return_unused()
         if stream.tell() >= PART_BYTES:
             self._finish()
 

@@ -14,7 +14,6 @@ from etl_factory.config.resource import Resource
 from etl_factory.errors import SchemaError, StaleError, about
 from etl_factory.landing.manifest import Part
 from etl_factory.landing.objects import Landing
-from etl_factory.landing.returning import return_buffers, return_unused
 from etl_factory.schema.masking import Masking, mask_column, masked_field
 from etl_factory.schema.naming import column_name
 from etl_factory.schema.rows import Batch, Reject, first_records
@@ -46,7 +45,6 @@ def sift_copy(source: FileSource, resource: Resource, limit: int | None) -> Copy
 
     def copy(source_object: SourceObject, uri: str, landing: Landing) -> Part:
         reader = format_of(spec.format)
-        return_buffers()
         try:
             with about(source_object.uri), closing(source.open(source_object)) as stream:
                 declared = sieve.declared(reader, stream)
@@ -57,8 +55,6 @@ def sift_copy(source: FileSource, resource: Resource, limit: int | None) -> Copy
             if exists(landing, uri):
                 raise taken(source_object, uri) from error
             raise
-        finally:
-            return_unused()
         return landing.stat(uri)
 
     return copy
