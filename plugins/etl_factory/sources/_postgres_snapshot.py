@@ -24,7 +24,7 @@ from etl_factory.windows import CursorKind, CursorValue, Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 4 * 1024 * 1024
 ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SETTLED = """
 SELECT least(statement_timestamp(),
