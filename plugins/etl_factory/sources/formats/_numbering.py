@@ -41,10 +41,15 @@ class Blocks(Peekable):
         return len(self.lines) - 1 - self.given < MOST_AHEAD
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next block."""
+        """Return the next block.
+
+        It ends with no carriage return: of the block after it Arrow would drop a line feed, in a value as well.
+        """
         with self._turn:
             self._turn.wait_for(self._is_wanted, PATIENCE_SECONDS)
         block = super().read(size)
+        if len(block) > 1 and block.endswith(b"\r"):
+            block, self.held = block[:-1], b"\r" + self.held
         if block:
             self._breaks += _line_breaks(block)
             self.lines.append(self._breaks + self.source.dropped)

@@ -129,10 +129,10 @@ class Csv(Format):
         blocks = Blocks(records, line, line)
         numbering = Numbering(blocks, head.lines)
         held: Batch | None = None
+        first = 1  # the line above the records
         for columns in _read_on(_reader(blocks, head, self.spec, numbering), numbering):
-            batch = numbering.number(pa.RecordBatch.from_arrays(columns, names=head.names))
-            if held is None:
-                batch = _part(batch, 1)
+            batch = _part(numbering.number(pa.RecordBatch.from_arrays(columns, names=head.names)), first)
+            first = 0
             if batch.rows.num_rows:
                 if held:
                     yield held

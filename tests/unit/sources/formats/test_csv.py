@@ -206,6 +206,42 @@ def test_records_keep_their_numbers_over_many_blocks(monkeypatch: pytest.MonkeyP
     assert sorted([number for number, _ in rows] + [number for number, _ in rejects]) == list(range(1, 2001))
 
 
+def test_a_first_record_that_fills_blocks_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that is put above the records may be alone in its block, which is no reason to leave one out."""
+    monkeypatch.setattr(csv_format, "BLOCK_BYTES", 512)
+    rows, rejects = read(b"a,b\n1," + b"x" * 600 + b"\n2,3\n")
+    assert ([row["a"] for _, row in rows], rejects) == (["1", "2"], [])
+
+
+def test_a_line_break_in_a_value_stays_whole_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow takes a line feed that begins a block, after a carriage return, for the rest of a line's end."""
+    monkeypatch.setattr(csv_format, "BLOCK_BYTES", 100)
+    for length in range(120):
+        value = "x" * length + "\r\nz"
+        rows, rejects = read(f'a,b\r\n0,0\r\n1,"{value}"\r\n'.encode())
+        assert ([row["b"] for _, row in rows], rejects) == (["0", value], [])
+
+
+PIECES = [b"a", b'"a"', b'"a\r\nb"', b'"a""b\n"', b'""', b'"\n\n,"', b'"', b",", b"\r\n", b"\n", b"\r"]
+lines = st.lists(st.sampled_from(PIECES)).map(b",".join) | st.lists(st.sampled_from(PIECES)).map(b"".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(lines, max_size=12).map(b"\n".join), st.integers(18, 80))
+def test_blocks_of_any_size_read_the_same_or_refuse(data: bytes, size: int) -> None:
+    whole = _read_or_refused(b"a,b\n" + data, 2**20)
+    assert _read_or_refused(b"a,b\n" + data, size) in (whole, None)
+
+
+def _read_or_refused(data: bytes, size: int) -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_format, "BLOCK_BYTES", size)
+        try:
+            return read(data)
+        except TerminalError:
+            return None
+
+
 def test_memory_is_a_matter_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_format, "BLOCK_BYTES", 4096)
     data = b"a,b\n" + b"1,x\n" * 20_000
