@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -38,6 +39,7 @@ def mysql_quick(options: dict[str, Any]) -> Iterator[Any]:
 
 def table_to_parquet(options: dict[str, Any]) -> Iterator[Any]:
     """Write the rows that our source gives, held in memory, as the same Parquet, to nowhere."""
+    _choose_our_pool()
     import pyarrow as pa
 
     from etl_factory.sources import source_class
@@ -51,9 +53,15 @@ def table_to_parquet(options: dict[str, Any]) -> Iterator[Any]:
 
 def csv_to_parquet(options: dict[str, Any]) -> Iterator[Any]:
     """Write the rows that pyarrow reads of a CSV file, held in memory, as Parquet of our kind, to nowhere."""
+    _choose_our_pool()
     import pyarrow.csv as pacsv
 
     yield from _to_parquet(pacsv.read_csv(options["path"]))
+
+
+def _choose_our_pool() -> None:
+    """Let pyarrow, which is imported later, hold its rows where ours are."""
+    import_module("etl_factory")
 
 
 def _to_parquet(table: Any) -> Iterator[Any]:
