@@ -5,6 +5,7 @@ all later ones inherit them. In tenants.py, every task would import each of them
 Remove the line of a provider that is not installed.
 """
 
+import etl_factory  # noqa: F401, I001 - names Arrow's memory pool, before what follows imports Arrow
 import airflow.providers.google.cloud.operators.bigquery
 import airflow.providers.google.cloud.transfers.azure_blob_to_gcs
 import airflow.providers.google.cloud.transfers.gcs_to_bigquery

@@ -13,7 +13,7 @@ class Scale:
     """Sizes of one run. Slow peers get a tenth of the rows and objects, beside ours on the same tenth."""
 
     rows: int = 2_000_000
-    file_rows: int = 200_000
+    file_rows: int = 1_000_000
     objects: int = 1000
     object_bytes: int = 1_000_000
     sources: int = 1000

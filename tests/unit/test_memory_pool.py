@@ -20,7 +20,12 @@ print(pyarrow.default_memory_pool().backend_name)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Arrow's wheels for Linux hold jemalloc for sure")
 @pytest.mark.parametrize(
-    ("said", "used"), [({}, "jemalloc"), ({"ARROW_DEFAULT_MEMORY_POOL": "system"}, "system")]
+    ("said", "used"),
+    [
+        ({}, "jemalloc"),
+        ({"ARROW_DEFAULT_MEMORY_POOL": ""}, "jemalloc"),
+        ({"ARROW_DEFAULT_MEMORY_POOL": "system"}, "system"),
+    ],
 )
 def test_a_task_uses_the_pool_that_the_environment_names_or_ours(said: dict[str, str], used: str) -> None:
     env = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}

@@ -28,17 +28,18 @@ from etl_factory.sources._sql import login_refused
 from etl_factory.sources.base import Found, Selection, TableSource
 from etl_factory.sources.specs import ConnectedSpec, Name, TableResource
 
-# How values are spelt. A plan in parallel passes each row from process to process, and machine code is made for each
-# run anew: neither pays where most rows are read.
+# How values are spelt; before PostgreSQL 12 a float has all of its digits only with three extra ones. A plan in
+# parallel passes each row from process to process, and machine code is made for each run anew: neither pays where most
+# rows are read.
 _SETTINGS = {
-    "TimeZone": "UTC", "DateStyle": "ISO, YMD", "IntervalStyle": "iso_8601", "extra_float_digits": "1",
+    "TimeZone": "UTC", "DateStyle": "ISO, YMD", "IntervalStyle": "iso_8601", "extra_float_digits": "3",
     "bytea_output": "hex", "jit": "off", "parallel_tuple_cost": "1",
 }  # fmt: skip
-# All in one request; PostgreSQL 10 has no `jit`.
+# All in one request, whatever functions the login's search path has; PostgreSQL 10 has no `jit`.
 _SET = f"""
-SELECT set_config(name, wanted, false)
+SELECT pg_catalog.set_config(name, wanted, false)
 FROM (VALUES {", ".join(f"('{name}', '{wanted}')" for name, wanted in _SETTINGS.items())}) AS t (name, wanted)
-WHERE name <> 'jit' OR current_setting(name, true) IS NOT NULL"""
+WHERE name <> 'jit' OR pg_catalog.current_setting(name, true) IS NOT NULL"""
 # Classes of SQLSTATE that a retry may cure: connection, rollback, resources, locks, operator's act, system.
 _BUSY = ("08", "40", "53", "55", "57", "58")
 _VERSION = "SELECT current_setting('server_version') AS version"

@@ -43,7 +43,7 @@ class Blocks(Peekable):
     def read(self, size: int = -1) -> bytes:
         """Return the next block.
 
-        It ends with no carriage return: of the block after it Arrow would drop a line feed, in a value as well.
+        A carriage return at its end is left for the next one, or Arrow drops a line feed there, in a value as well.
         """
         with self._turn:
             self._turn.wait_for(self._is_wanted, PATIENCE_SECONDS)
