@@ -12,6 +12,7 @@ from benchmarks.scale import Scale
 from benchmarks.shapes import tables
 
 Place = Literal["project", "bench", "parsing"]
+LATER = "ours, later loads"
 LIMITS = {"postgres": "limits:postgres_copy", "mysql": "limits:mysql_quick"}
 
 
@@ -77,7 +78,7 @@ def _files(scale: Scale, folder: Path) -> Iterator[Case]:
         csv = {**on, "path": str(file_of(folder, "csv", scale.file_rows)), "format": "csv"}
         yield Case(f"files/{kind}", "ours", "ours_files:sanitize", on, rounds=scale.rounds)
         later = on | {"is_later": True}
-        yield Case(f"files/{kind}", "ours, later loads", "ours_files:sanitize", later, rounds=scale.rounds)
+        yield Case(f"files/{kind}", LATER, "ours_files:sanitize", later, rounds=scale.rounds)
         yield Case(f"files/{kind}", "pandas", "other_tools:pandas_file", on, "bench", scale.rounds)
         yield Case(f"files/{kind}", "limit", "limits:arrow_csv", csv, rounds=scale.rounds)
         yield Case(f"files/{kind}", "write only", "limits:csv_to_parquet", csv, rounds=scale.rounds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.cases import LATER
 from benchmarks.results import Results
 from benchmarks.summary import Measured, summarise
 from marks import between
@@ -31,7 +32,6 @@ class Claim:
 
 POSTGRES = "PostgreSQL table, 16 mixed columns, to Parquet"
 MYSQL = "MySQL table, 16 mixed columns, to Parquet"
-LATER = "ours, later loads"
 CLAIMS = (
     Claim(POSTGRES, "`PostgresToGCSOperator`", "postgres/mixed", "stock operator"),
     Claim(POSTGRES, "dlt, default", "postgres/mixed_tenth", "dlt default"),

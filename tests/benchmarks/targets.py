@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.cases import LATER
 from benchmarks.summary import Measured
 
 Found = Mapping[tuple[str, str], Measured]
@@ -93,7 +94,7 @@ def _table(system: str, shape: str) -> list[Target]:
 def _files() -> list[Target]:
     found = []
     for kind, title in (("csv", "CSV"), ("jsonl", "JSON Lines")):
-        for ours, when in (("ours", ""), ("ours, later loads", ", later loads")):
+        for ours, when in (("ours", ""), (LATER, ", later loads")):
             group, work = f"files/{kind}", f"{title} to clean Parquet{when}"
             found.append(_rate(f"{work}: rate beside pandas", group, "pandas", 10, ours=ours))
             found.append(_rate(f"{work}: part of what pyarrow.csv reads", group, "limit", 0.70, ours=ours))
