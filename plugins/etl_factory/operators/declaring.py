@@ -1,11 +1,11 @@
 """Says what the columns of a load's files are: by the schema that the ledger keeps, or by all their values.
 
-    first load   every file is read twice: all values show the types, then the rows are cleaned; small files may be
-                 kept by their reader in between
+    first load   all values of every file show the types; the rows are cleaned meanwhile by what the first ones show,
+                 or else in a second reading
     later loads  every file is read once, and the recorded schema is watched while the rows are cleaned
     a change     a new column, or a number that widens its column: the load is read as a first one
 
-Both ways give the same rows, and the same changes of the table: a column that is published has the published type,
+All ways give the same rows, and the same changes of the table: a column that is published has the published type,
 so that only the two changes above can come from its values.
 """
 
@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from etl_factory.errors import about
 from etl_factory.landing.manifest import Part
-from etl_factory.operators.sampling import Take
 from etl_factory.schema.contract import Contract
 from etl_factory.schema.naming import name_columns
 from etl_factory.schema.rows import Batch
@@ -37,13 +36,12 @@ def origin(part: Part) -> str:
     return part.source.uri if part.source else part.uri
 
 
-def inferred(takes: Iterable[Take], opened: Callable[[Part], IO[bytes]], reader: Format) -> pa.Schema:
-    """Infer one schema from every record of all files; small ones the reader may keep, by the address of their part."""
+def declared(parts: Iterable[Part], opened: Callable[[Part], IO[bytes]], reader: Format) -> pa.Schema:
+    """Join the schemas that files declare in one that holds the records of all."""
     schemas = []
-    for part, limit in takes:
+    for part in parts:
         with opened(part) as stream, about(origin(part)):
-            schemas.append(reader.infer(stream, limit))
-            reader.keep(part.uri)
+            schemas.append(reader.infer(stream))
     return merge_schemas(schemas)
 
 

@@ -17,7 +17,8 @@ from etl_factory.landing.objects import Landing
 from etl_factory.landing.parts import PartWriter
 from etl_factory.operators.declaring import Watch
 from etl_factory.operators.quarantine import QUARANTINE, Quarantine
-from etl_factory.operators.sanitizing import Sanitizer, Written
+from etl_factory.operators.rewriting import Written
+from etl_factory.operators.sanitizing import Sanitizer
 from etl_factory.operators.table_parts import demand_rows
 from etl_factory.schema.raw import unpack
 from etl_factory.schema.rows import Batch, Reject, numbered
@@ -43,13 +44,14 @@ class ReplaySanitizer(Sanitizer):
         return None
 
     def _rewritten(self, cleaning: Cleaning, watch: Watch | None = None) -> Written:
+        self._staged = 0
         arrow = pa.schema([*cleaning.arrow, *(pa.field(f.name, staged_arrow(f)) for f in ORIGIN)])
         with ExitStack() as stack:
             writer = stack.enter_context(PartWriter(self.landing, self.prefix, arrow))
             aside = stack.enter_context(PartWriter(self.landing, self.prefix, QUARANTINE, stem="quarantine"))
             for part in self.manifest.parts:
                 self._replay(part, cleaning, writer, aside)
-        return Written(tuple(writer.parts), tuple(aside.parts))
+        return Written(tuple(writer.parts), self._staged, self.bad, tuple(aside.parts))
 
     def _replay(self, part: Part, cleaning: Cleaning, writer: PartWriter, aside: PartWriter) -> None:
         read = 0
@@ -81,7 +83,7 @@ class ReplaySanitizer(Sanitizer):
         for reject in {reject.record: reject for reject in rejects}.values():
             place = places[reject.record - 1]
             own = replace(reject, record=int(str(place["record"])))
-            self.quarantine.count(str(place["file"]), (own,))
+            self.bad.count(str(place["file"]), (own,))
 
     def _note(self, discarded: list[Reject], places: list[dict[str, object]], aside: PartWriter) -> None:
         """Note the values that are discarded of a row that is published now, at the row's own place."""
@@ -105,7 +107,7 @@ class ReplaySanitizer(Sanitizer):
         ]
         columns = [*kept.columns[: len(cleaning.arrow)], *origin]
         writer.write(pa.RecordBatch.from_arrays(columns, schema=writer.schema))
-        self.staged += kept.num_rows
+        self._staged += kept.num_rows
 
 
 def _fit(done: Cleaned, places: list[dict[str, object]]) -> set[int]:
@@ -122,5 +124,5 @@ def replay_sanitizer(resource: Resource, landing: Landing, manifest: Manifest, a
 
 def told(done: Manifest, sanitizer: Sanitizer) -> Manifest:
     """Let the report show the first rows that stay."""
-    replayed = {**done.extra["replay"], "first": sanitizer.quarantine.first}
+    replayed = {**done.extra["replay"], "first": sanitizer.bad.first}
     return done.then(extra={**done.extra, "replay": replayed})

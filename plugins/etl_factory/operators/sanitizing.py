@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Generator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,40 +16,32 @@ from etl_factory.errors import SchemaError, about
 from etl_factory.landing.ahead import ahead
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
-from etl_factory.landing.parts import PartWriter
 from etl_factory.landing.prefetch import ReadAhead
-from etl_factory.operators.declaring import Moved, Watch, inferred, origin, steady, widened
+from etl_factory.operators.declaring import Moved, Watch, declared, origin, steady, widened
 from etl_factory.operators.deletes import finds_deletes
 from etl_factory.operators.findings import Findings
-from etl_factory.operators.quarantine import QUARANTINE, Quarantine
+from etl_factory.operators.quarantine import Quarantine
 from etl_factory.operators.references import referred
+from etl_factory.operators.rewriting import Rewriting, Written
 from etl_factory.operators.sampling import Take, takes
 from etl_factory.operators.sanitizing_keys import clean_keys, cleaning_of
-from etl_factory.operators.table_parts import demand_rows, is_clean, table_batches
+from etl_factory.operators.table_parts import is_clean, table_batches
 from etl_factory.operators.tallies import write_tallies
+from etl_factory.operators.trial import Trial
 from etl_factory.operators.verdicts import hold, no_columns
 from etl_factory.schema.contract import Contract, Decision, check_keys, shaped
 from etl_factory.schema.recording import record, recorded
 from etl_factory.schema.rows import Batch, first_records
-from etl_factory.schema.sanitize import Cleaning, clean, plan_bare, plan_cleaning
+from etl_factory.schema.sanitize import Cleaning, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats import format_of
-from etl_factory.sources.formats.base import Format
+from etl_factory.sources.formats.base import Format, Seen, Spelt
 from etl_factory.sources.formats.lattice import merge_schemas
-from etl_factory.sources.formats.parsed import Parsed
+from etl_factory.sources.formats.parsed import parsed
 from etl_factory.sources.specs import Files
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Written:
-    """The parts that hold the clean rows and the bad ones, and what became of each source object."""
-
-    parts: tuple[Part, ...]
-    quarantine: tuple[Part, ...] = ()
-    files: tuple[FileTally, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,8 +63,9 @@ class Sanitizer:
         self.prefix = f"{resource.target.landing_prefix(manifest.plan.load_id)}/{attempt}"
         self.is_file = isinstance(resource.spec, Files)
         self.ahead = ReadAhead(landing, manifest.parts if self.is_file else ())
-        self.staged, self.quarantine = 0, Quarantine(resource.name, manifest.plan.load_id)
+        self.bad = Quarantine(resource.name, manifest.plan.load_id)
         self.findings = Findings()
+        self._tries = 0
 
     def run(self, published: tuple[Field, ...] | None) -> Manifest:
         """Clean every part; return the manifest of this step.
@@ -85,8 +78,9 @@ class Sanitizer:
             return self._run(published)
 
     def _run(self, published: tuple[Field, ...] | None) -> Manifest:
-        made = self._read_once(published) or self._read_twice(published)
+        made = self._made(published)
         written, decision = made.written, made.decision
+        self.bad = written.bad
         done = self.manifest.then(
             step="sanitize",
             attempt=self.attempt,
@@ -98,16 +92,21 @@ class Sanitizer:
             files=written.files,
             tallies=write_tallies(written.files, self.landing, self.prefix),
             rows_read=sum(of.rows for of in written.files) if self.is_file else self.manifest.rows_read,
-            rows_staged=self.staged,
-            rows_quarantined=self.quarantine.rows,
+            rows_staged=written.staged,
+            rows_quarantined=written.bad.rows,
             recorded=record(made.schema, self.resource.format_digest),
             extra=self.manifest.extra | {"unseen": made.unseen},
         )
         done = self._with_keys(done, made.cleaning)
-        hold(self.resource, done, self.quarantine.first, has_columns=made.cleaning.has_columns)
+        hold(self.resource, done, written.bad.first, has_columns=made.cleaning.has_columns)
         return done
 
-    def _read_once(self, published: tuple[Field, ...] | None) -> Made | None:
+    def _made(self, published: tuple[Field, ...] | None) -> Made:
+        if not isinstance(self._reader, Spelt):
+            return self._by_declaration(published)
+        return self._by_record(published) or self._by_values(self._reader, published)
+
+    def _by_record(self, published: tuple[Field, ...] | None) -> Made | None:
         """Clean by the schema that the ledger keeps; None where there is none, or the data show a change."""
         held = self._held
         watch = self._watch(held, published) if held and published else None
@@ -117,14 +116,43 @@ class Sanitizer:
             written = self._rewritten(watch.cleaning, watch)
             _, decision = self._plan(watch.declared(), published)
         except Moved as change:
-            log.info("%s: reading the files again for their schema: %s", self._name, change)
-            self.staged, self.quarantine = 0, Quarantine(self.resource.name, self.manifest.plan.load_id)
-            self.prefix += "/again"
+            log.info("%s: looking at all values of the files for their schema: %s", self._name, change)
             return None
         return Made(watch.cleaning, decision, written, held, watch.unseen)
 
-    def _read_twice(self, published: tuple[Field, ...] | None) -> Made:
-        """Read all values for the schema, then clean; what the ledger keeps is joined, for the next load."""
+    def _by_values(self, reader: Spelt, published: tuple[Field, ...] | None) -> Made:
+        """Look at all values for the schema; what the ledger keeps is joined, for the next load."""
+
+        def begun(shown: pa.Schema) -> Rewriting | None:
+            try:
+                return self._rewriting(self._plan(shown, published)[0])
+            except SchemaError:  # what all values show says whether it is one
+                return None
+
+        with Trial(begun, reader.taken_as) as trial:
+            shown = self._shown(reader, trial)
+            cleaning, decision = self._plan(shown, published)
+            written = trial.written(shown, cleaning) or self._rewritten(cleaning)
+        return Made(cleaning, decision, written, merge_schemas([of for of in (self._held, shown) if of]))
+
+    def _shown(self, reader: Spelt, trial: Trial) -> pa.Schema:
+        shown = before = pa.schema([])
+        for part, limit in self._takes:
+            with ahead(self._seen(reader, part, limit)) as seen:
+                for batch, own in seen:
+                    shown = merge_schemas([before, own])
+                    trial.add(part, batch, shown)
+            trial.end(part)
+            before = shown
+        return shown
+
+    def _seen(self, reader: Spelt, part: Part, limit: int | None) -> Generator[Seen, None, None]:
+        with self.ahead.open(part) as stream, about(origin(part)):
+            yield from reader.look(stream, limit)
+        self.findings.add(origin(part), reader.findings)
+
+    def _by_declaration(self, published: tuple[Field, ...] | None) -> Made:
+        """Clean by the schema that the source, or every file, declares."""
         declared = self._declared()
         cleaning, decision = self._plan(declared, published)
         written = self._referred(cleaning)
@@ -140,8 +168,8 @@ class Sanitizer:
         return recorded(self.manifest.recorded, self.resource.format_digest)
 
     def _watch(self, held: pa.Schema, published: tuple[Field, ...]) -> Watch | None:
-        """Return what watches over one reading of text; types that files declare are read at once anyway."""
-        if not self._is_text or self.manifest.plan.row_limit is not None:
+        """Return what watches over the values."""
+        if self.manifest.plan.row_limit is not None:
             return None
         try:
             schema = steady(held, published, self._wanted, self._contract)
@@ -174,7 +202,7 @@ class Sanitizer:
             published,
             contract,
             is_file=self.is_file,
-            is_text=self._is_text,
+            is_text=isinstance(self._reader, Spelt),
         )
         if isinstance(spec, Files):
             cleaning = cleaning.spelt(format_of(spec.format).spelling)
@@ -213,64 +241,51 @@ class Sanitizer:
         return bool(self.manifest.extra.get("parsed"))
 
     @cached_property
-    def _reader(self) -> Format:
-        assert isinstance(self.resource.spec, Files)
+    def _reader(self) -> Format | None:
+        """What reads files; None for a table."""
+        if not isinstance(self.resource.spec, Files):
+            return None
         reader = format_of(self.resource.spec.format)
-        return Parsed(reader) if self._is_parsed else reader
-
-    @property
-    def _is_text(self) -> bool:
-        spec = self.resource.spec
-        return isinstance(spec, Files) and format_of(spec.format).is_text
+        return parsed(reader) if self._is_parsed else reader
 
     def _declared(self) -> pa.Schema:
-        """Return the schema that extract declared, or infer it from every file of this load."""
-        if self.manifest.schema:
+        """Return the schema that extract declared of a table, or that which the files of this load declare."""
+        if self._reader is None:
             return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.manifest.schema)))
-        return inferred(self._takes, self.ahead.open, self._reader)
+        return declared([part for part, _ in self._takes], self.ahead.open, self._reader)
 
     def _referred(self, cleaning: Cleaning) -> Written | None:
         """Take the one file itself, where cleaning would add no more to its rows than where they are from."""
         part = referred(self.resource, self.landing, self.manifest, cleaning) if self.is_file else None
         if part is None or part.source is None:
             return None
-        of, self.staged = part.source, part.rows or 0
-        return Written((part,), files=(FileTally(of.uri, of.version, of.modified, of.size, self.staged, 0),))
+        of, rows = part.source, part.rows or 0
+        return Written(
+            (part,), rows, self.bad, files=(FileTally(of.uri, of.version, of.modified, of.size, rows, 0),)
+        )
 
     def _reused(self, cleaning: Cleaning) -> Written | None:
         """Take extract's own parts, where cleaning would write the very same rows again."""
         if self.is_file or not all(is_clean(self.landing, part, cleaning) for part in self.manifest.parts):
             return None
-        self.staged = sum(part.rows or 0 for part in self.manifest.parts)
-        return Written(self.manifest.parts)
+        return Written(self.manifest.parts, sum(part.rows or 0 for part in self.manifest.parts), self.bad)
 
     def _rewritten(self, cleaning: Cleaning, watch: Watch | None = None) -> Written:
-        with ExitStack() as stack:
-            writer = stack.enter_context(PartWriter(self.landing, self.prefix, cleaning.arrow))
-            aside = stack.enter_context(PartWriter(self.landing, self.prefix, QUARANTINE, stem="quarantine"))
-            tallies = [self._clean_part(take, cleaning, writer, aside, watch) for take in self._takes]
-        files = tuple(tally for tally in tallies if tally)
-        return Written(tuple(writer.parts), tuple(aside.parts), files)
+        with self._rewriting(cleaning) as rewriting:
+            for part, limit in self._takes:
+                with ahead(self._batches(part, cleaning.wanted)) as batches:
+                    for batch in first_records(batches, limit):
+                        if watch:
+                            watch.see(batch)
+                        rewriting.add(part, batch)
+                rewriting.end(part)
+        return rewriting.written
 
-    def _clean_part(
-        self, take: Take, cleaning: Cleaning, writer: PartWriter, aside: PartWriter, watch: Watch | None
-    ) -> FileTally | None:
-        part, limit = take
-        staged, quarantined = self.staged, self.quarantine.rows
-        of, where = part.source, origin(part)
-        with ahead(self._batches(part, cleaning.wanted)) as batches:
-            for batch in first_records(batches, limit):
-                if watch:
-                    watch.see(batch)
-                done = clean(batch, cleaning, where if self.is_file else None)
-                if done.rows.num_rows:
-                    writer.write(done.rows)
-                self.staged += done.rows.num_rows
-                self.quarantine.add(where, (*batch.rejects, *done.rejects), done.discarded, aside)
-        bad = self.quarantine.rows - quarantined
-        rows = self.staged - staged + bad
-        demand_rows(part, rows)
-        return FileTally(of.uri, of.version, of.modified, of.size, rows, bad) if of else None
+    def _rewriting(self, cleaning: Cleaning) -> Rewriting:
+        """Return what cleans all records; parts of one that was given up may still be there, under another prefix."""
+        prefix, self._tries = self.prefix + "/again" * self._tries, self._tries + 1
+        bad = Quarantine(self.resource.name, self.manifest.plan.load_id)
+        return Rewriting(self.landing, prefix, cleaning, bad)
 
     @cached_property
     def _takes(self) -> tuple[Take, ...]:
@@ -279,14 +294,10 @@ class Sanitizer:
         return takes(self.manifest.parts, limit, self._batches)
 
     def _batches(self, part: Part, wanted: pa.Schema | None = None) -> Generator[Batch, None, None]:
-        if not self.is_file:
+        reader = self._reader
+        if reader is None:
             yield from table_batches(self.landing, part)
             return
-        reader = self._reader
-        kept = None if wanted is None else reader.again(part.uri, wanted)
-        if kept is not None:
-            yield from kept
-        else:
-            with self.ahead.open(part) as stream, about(origin(part)):
-                yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
+        with self.ahead.open(part) as stream, about(origin(part)):
+            yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
         self.findings.add(origin(part), reader.findings)

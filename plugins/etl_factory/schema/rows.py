@@ -55,6 +55,11 @@ class Batch:
         """Return the line on which a record stands, None where it is not known."""
         return None if self.line_offset is None else record + self.line_offset
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the batch takes."""
+        return int(self.rows.nbytes + self.records.nbytes) + sum(len(reject.row) for reject in self.rejects)
+
     def __len__(self) -> int:
         return len(self.records) + len(self.rejects)
 

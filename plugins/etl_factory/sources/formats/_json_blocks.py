@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as t
 from pyarrow.json import ParseOptions, ReadOptions, read_json
@@ -23,6 +25,9 @@ from etl_factory.sources.formats._json_typed import as_json
 BLOCK = 8 * 1024 * 1024
 HEAD = 64 * 1024
 READ = 1024 * 1024  # so that their memory is used again, while that of larger ones is mapped anew each time
+IN_CACHE = 128 * 1024
+_FEED, _RETURN, _OPENS, _CLOSES = b"\n\r{}"
+_NO_FEEDS = np.empty(0, np.int64)
 _EXACT = (pa.null(), pa.bool_(), pa.int64(), pa.float64(), pa.string())
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -37,7 +42,27 @@ class Lines:
     @cached_property
     def count(self) -> int:
         """How many lines they are."""
-        return self.text.count(b"\n") + (not self.text.endswith(b"\n"))
+        return len(self._feeds) + (not self.text.endswith(b"\n"))
+
+    @cached_property
+    def _feeds(self) -> npt.NDArray[np.int64]:
+        """Where the line feeds are."""
+        letters = np.frombuffer(self.text, np.uint8)
+        starts = range(0, len(letters), IN_CACHE)
+        return np.concatenate(
+            [np.flatnonzero(letters[at : at + IN_CACHE] == _FEED) + at for at in starts] or [_NO_FEEDS]
+        )
+
+    @property
+    def _are_objects(self) -> bool:
+        """Whether each line begins with { and ends with }, so that no object goes over two lines."""
+        if not self.text.startswith(b"{") or not self.text.endswith((b"}\n", b"}", b"}\r\n")):
+            return False
+        letters, feeds = np.frombuffer(self.text, np.uint8), self._feeds
+        inner = feeds[feeds < len(letters) - 1]
+        before = letters[inner - 1]
+        before = np.where(before == _RETURN, letters[inner - 2], before)
+        return bool((before == _CLOSES).all() and (letters[inner + 1] == _OPENS).all())
 
     @property
     def halves(self) -> tuple[Lines, ...]:
@@ -53,7 +78,7 @@ class Lines:
 
         Numbers that are asked for as FLOAT64 come as JSON, with the digits that they have in the file.
         """
-        if not _are_objects(self.text, self.count):
+        if not self._are_objects:
             return None
         rows = self._typed(types)
         return None if rows is None else self._spelt(rows)
@@ -115,14 +140,6 @@ def _asked(of: pa.Field) -> pa.Field:
 
 def _is_filled(values: pa.Array) -> bool:
     return bool(values.null_count < len(values))
-
-
-def _are_objects(text: bytes, count: int) -> bool:
-    """Whether each line begins with { and ends with }, so that no object goes over two lines."""
-    if not text.startswith(b"{") or not text.endswith((b"}\n", b"}", b"}\r\n")):
-        return False
-    between = text.count(b"}\n{")
-    return between + (text.count(b"}\r\n{") if between < count - 1 else 0) == count - 1
 
 
 def blocks(stream: pa.NativeFile) -> Iterator[Lines]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import IO, ClassVar, Protocol
+from typing import IO, ClassVar, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -39,21 +39,41 @@ class Format(ABC):
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records: every one is a row of a batch or a reject; spelt values stay as they are spelt."""
 
-    def guess(self, batches: Iterable[Batch]) -> pa.Schema:
-        """Return the declared schema of records that `read` has given; no column where the file declares it itself."""
-        return pa.schema([])
-
-    def keep(self, name: str) -> None:
-        """Keep under a name, for `again`, what `infer` has parsed last, if this format does so and it is little."""
-        return None
-
-    def again(self, name: str, wanted: pa.Schema) -> Iterator[Batch] | None:
-        """Stream what was kept as `read_as` would, once; None where it has to be read."""
-        return None
-
     def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
         """Stream the records as `read` does; values may come in the type that is wanted of them, where it is theirs."""
         return self.read(stream)
+
+
+class Seen(NamedTuple):
+    """Records that were looked at, and the schema that they and all before them show."""
+
+    batch: Batch
+    shown: pa.Schema
+
+
+class Spelt(Format):
+    """A format whose values are spelt: nothing but all of them shows the schema."""
+
+    is_text: ClassVar[bool] = True
+
+    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
+        """Guess each column's type from all records, or the first ones."""
+        shown = pa.schema([])
+        for seen in self.look(stream, limit):
+            shown = seen.shown
+        return shown
+
+    @abstractmethod
+    def look(self, stream: IO[bytes], limit: int | None = None) -> Generator[Seen, None, None]:
+        """Stream the records, or the first ones, each batch once it was looked at."""
+
+    @abstractmethod
+    def look_at(self, batches: Iterator[Batch]) -> Generator[Seen, None, None]:
+        """Pass records that were read before, each batch once it was looked at."""
+
+    def taken_as(self, batch: Batch, wanted: pa.Schema) -> Batch | None:
+        """Return a batch of `look` as `read_as` gives it; None where it has to be read for that."""
+        return batch
 
 
 BATCH_ROWS = 20_000

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import nullcontext
-from typing import IO, ClassVar
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,8 +20,7 @@ from etl_factory.sources.formats._foreign import refuse_foreign
 from etl_factory.sources.formats._heads import Head, read_head
 from etl_factory.sources.formats._numbering import Blocks, Numbering
 from etl_factory.sources.formats._records import Cutter
-from etl_factory.sources.formats.base import Format, Peekable, damaged_file_errors, peekable
-from etl_factory.sources.formats.kept import Kept, handed_out
+from etl_factory.sources.formats.base import Peekable, Seen, Spelt, damaged_file_errors, peekable
 from etl_factory.sources.formats.lattice import ColumnGuess, declared_field
 from etl_factory.sources.specs import CsvFormat
 
@@ -29,7 +28,7 @@ BLOCK_BYTES = 8 * 1024 * 1024
 KIND_BYTES = 64 * 1024
 
 
-class Csv(Format):
+class Csv(Spelt):
     """CSV as its spec says; an unquoted empty field is NULL, a quoted one is an empty string.
 
     An empty line is no record, unless there is only one column: there it is a NULL. Text that is not of the
@@ -37,32 +36,26 @@ class Csv(Format):
     `BLOCK_BYTES` is always read; one that is longer may be refused, and one of twice that is.
     """
 
-    is_text: ClassVar[bool] = True
-
     def __init__(self, spec: CsvFormat) -> None:
         self.spec = spec
         dates = {column: DateFormat(text) for column, text in spec.dates.items()}
         self.spelling = Spelling(spec.decimal, spec.thousands, dates)
-        self._kept, self._found = Kept(), dict[str, tuple[str, ...]]()
 
-    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
-        """Guess each column's type from all rows, or the first ones; a format of dates leaves nothing to guess."""
-        self._kept.begin() if limit is None else self._kept.forget()
+    def look(self, stream: IO[bytes], limit: int | None = None) -> Generator[Seen, None, None]:
+        """Stream the rows, or the first ones, with what they show; a format of dates leaves nothing to guess."""
         with damaged_file_errors():
             opened = self._opened(stream)
             if opened is None:
-                return pa.schema([])
+                return
             head, records = opened
             guesses = {name: ColumnGuess() for name in head.names if name not in self.spelling.dates}
             batches = self._batches(head, records)
-            with ahead(batches) if limit is None else nullcontext(first_records(batches, limit)) as seen:
-                for batch in seen:
-                    self._kept.add(batch)
+            with ahead(batches) if limit is None else nullcontext(first_records(batches, limit)) as coming:
+                for batch in coming:
                     for name, guess in guesses.items():
                         guess.see(_values(batch.rows, name, head), self.spelling)
-        return pa.schema(
-            [self._field(name, guesses) for name in head.names if _is_column(name, head, guesses)]
-        )
+                    names = [name for name in head.names if _is_column(name, head, guesses)]
+                    yield Seen(batch, self._shown(names, guesses))
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the records; one with too few or too many fields is a reject with its text.
@@ -74,22 +67,8 @@ class Csv(Format):
             if opened is not None:
                 yield from self._batches(*opened)
 
-    def keep(self, name: str) -> None:
-        """Keep under a name, for `again`, what `infer` has parsed last, if it is little."""
-        if self._kept.keeps:
-            self._kept.name(name)
-            self._found[name] = self.findings
-
-    def again(self, name: str, wanted: pa.Schema) -> Iterator[Batch] | None:
-        """Stream what was kept, once; the findings are those of its file again."""
-        batches = self._kept.take(name)
-        if batches is None:
-            return None
-        self.findings = self._found.pop(name)
-        return handed_out(batches)
-
-    def guess(self, batches: Iterable[Batch]) -> pa.Schema:
-        """Guess as `infer` does, from records that were read before."""
+    def look_at(self, batches: Iterator[Batch]) -> Generator[Seen, None, None]:
+        """Pass records that were read before, with what they show."""
         guesses: dict[str, ColumnGuess] = {}
         names: dict[str, None] = {}
         for batch in batches:
@@ -97,9 +76,12 @@ class Csv(Format):
                 names[name] = None
                 if name not in self.spelling.dates:
                     guesses.setdefault(name, ColumnGuess()).see(values, self.spelling)
+            yield Seen(batch, self._shown(names, guesses))
+
+    def _shown(self, names: Collection[str], guesses: Mapping[str, ColumnGuess]) -> pa.Schema:
         return pa.schema([self._field(name, guesses) for name in names])
 
-    def _field(self, name: str, guesses: dict[str, ColumnGuess]) -> pa.Field:
+    def _field(self, name: str, guesses: Mapping[str, ColumnGuess]) -> pa.Field:
         guess = guesses.get(name)
         return guess.field(name) if guess else declared_field(name, self.spelling.dates[name].kind)
 

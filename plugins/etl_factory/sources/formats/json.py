@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
 import pyarrow as pa
 import simplejson
 
 from etl_factory.errors import TerminalError
+from etl_factory.landing.abreast import abreast
 from etl_factory.schema.rows import Batch, numbered
 from etl_factory.sources.formats._json_batches import batch_of, chunked
 from etl_factory.sources.formats._json_blocks import Lines, blocks, parseable
@@ -20,66 +21,48 @@ from etl_factory.sources.formats._json_records import Record, line_record, print
 from etl_factory.sources.formats._json_shape import Shape
 from etl_factory.sources.formats._json_text import Parser, Window
 from etl_factory.sources.formats._json_typed import as_wanted
-from etl_factory.sources.formats.base import Format, damaged_file_errors, decompressed, is_utf8
-from etl_factory.sources.formats.kept import Kept, handed_out
+from etl_factory.sources.formats.base import Seen, Spelt, damaged_file_errors, decompressed, is_utf8
 from etl_factory.sources.formats.lattice import ColumnGuess
 from etl_factory.sources.specs import JsonFormat, JsonLinesFormat
 
 # Bytes that are not halved any further.
 ONE_BY_ONE = 128 * 1024
+# Blocks that are parsed at once: more take more memory, and what follows them is slower by then.
+ABREAST = min(4, max(2, pa.cpu_count()))
 Guesses = dict[str, ColumnGuess | Shape]
 
 
-class Json(Format):
+class Json(Spelt):
     """What both JSON formats share: records become columns of JSON values (type `arrow.json`)."""
-
-    is_text: ClassVar[bool] = True
 
     def __init__(self, spec: JsonLinesFormat | JsonFormat) -> None:
         self.spec = spec
-        self._kept = Kept()
 
     @abstractmethod
     def records(self, text: IO[str]) -> Iterator[Record]:
         """Yield every record of the file."""
 
-    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
-        """Guess each key's type from all records; mixed scalars are text, and what has no shape is JSON."""
-        guesses: Guesses = {}
-        self._kept.begin() if limit is None else self._kept.forget()
-        for chunk in self._chunks(stream, limit):
-            self._see(chunk, guesses)
-        return _guessed(guesses)
+    def look(self, stream: IO[bytes], limit: int | None = None) -> Generator[Seen, None, None]:
+        """Stream the records, or the first ones; of a key, mixed scalars are text, and what has no shape is JSON."""
+        return self.look_at(batch_of(chunk) for chunk in self._chunks(stream, limit))
 
-    def keep(self, name: str) -> None:
-        """Keep the records that were inferred from last, unless they are too many."""
-        self._kept.name(name)
-
-    def again(self, name: str, wanted: pa.Schema) -> Iterator[Batch] | None:
-        """Stream what was kept, in the wanted types; None too where a value does not fit its type."""
-        batches = self._kept.take(name)
-        if batches is None:
-            return None
-        for place, batch in enumerate(batches):
-            rows = batch.rows if batch.keys is not None else as_wanted(batch.rows, wanted)
-            if rows is None:
-                return None
-            batches[place] = replace(batch, rows=rows)
-        return handed_out(batches)
-
-    def guess(self, batches: Iterable[Batch]) -> pa.Schema:
-        """Guess as `infer` does, from records that were read before; a column that is masked by now is text."""
+    def look_at(self, batches: Iterator[Batch]) -> Generator[Seen, None, None]:
+        """Pass records that were read before, with what they show; a column that is masked by now is text."""
         guesses: Guesses = {}
         for batch in batches:
-            for name, values in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
-                guesses.setdefault(name, self._no_guess()).see_values(values)
-        return _guessed(guesses)
+            yield self._seen(batch, guesses)
 
-    def _see(self, chunk: list[Record], guesses: Guesses) -> None:
-        found = batch_of(chunk)
-        for name, values in zip(found.rows.schema.names, found.rows.columns, strict=True):
-            guesses.setdefault(name, self._no_guess()).see_json(values.storage)
-        self._kept.add(found)
+    def taken_as(self, batch: Batch, wanted: pa.Schema) -> Batch | None:
+        """Return a batch in the wanted types; None where a value does not fit its type."""
+        if batch.keys is not None:  # they were parsed one by one, and have the types of `read`
+            return batch
+        rows = as_wanted(batch.rows, wanted)
+        return None if rows is None else replace(batch, rows=rows)
+
+    def _seen(self, batch: Batch, guesses: Guesses) -> Seen:
+        for name, values in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
+            guesses.setdefault(name, self._no_guess()).see_values(values)
+        return Seen(batch, _shown(guesses))
 
     def _no_guess(self) -> ColumnGuess | Shape:
         return Shape() if self.spec.nested == "record" else ColumnGuess()
@@ -109,16 +92,39 @@ class JsonLines(Json):
         """Parse line by line."""
         return _records_of(text, 1)
 
-    def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
-        """Guess as for any JSON; blocks of lines that are of the types guessed so far are parsed as such."""
+    def look(self, stream: IO[bytes], limit: int | None = None) -> Generator[Seen, None, None]:
+        """Look as at any JSON; blocks of lines that are of the types seen so far are parsed as such."""
         if limit is not None or not is_utf8(self.spec.encoding):
-            return super().infer(stream, limit)
+            yield from super().look(stream, limit)
+            return
         guesses: Guesses = {}
-        self._kept.begin()
-        for found in self._pieces(stream, lambda lines: self._seen(lines, guesses)):
-            if isinstance(found, list):
-                self._see(found, guesses)
-        return _guessed(guesses)
+
+        def parse(lines: Lines) -> Batch | None:
+            return _parsed(lines, _types(guesses))
+
+        with damaged_file_errors():
+            found = blocks(decompressed(stream, self.spec.compression))
+            for lines in islice(found, 1):  # they are few, and show the types of the others
+                yield from self._seen_all(_pieces(lines, parse), guesses)
+            asked = ((lines, _types(guesses)) for lines in found)
+            for lines, types, batch in abreast(asked, _parsed_as, ABREAST):
+                is_late = types != _types(guesses)  # the lines before have shown others meanwhile
+                if batch is not None and not is_late:
+                    yield self._seen_lines(batch, guesses)
+                else:
+                    pieces = _pieces(lines, parse) if is_late else _halved(lines, parse)
+                    yield from self._seen_all(pieces, guesses)
+
+    def _seen_all(self, batches: Iterator[Batch], guesses: Guesses) -> Iterator[Seen]:
+        for batch in batches:
+            yield self._seen_lines(batch, guesses)
+
+    def _seen_lines(self, batch: Batch, guesses: Guesses) -> Seen:
+        if batch.keys is not None:  # they were parsed one by one
+            return self._seen(batch, guesses)
+        for name, values in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
+            guesses[name].see_parsed(values)
+        return Seen(batch, _shown(guesses))
 
     def read_as(self, stream: IO[bytes], wanted: pa.Schema) -> Iterator[Batch]:
         """Stream the records; blocks of lines that are of the wanted types come in them."""
@@ -126,57 +132,54 @@ class JsonLines(Json):
         if types is None or not is_utf8(self.spec.encoding):
             yield from self.read(stream)
             return
-        for found in self._pieces(stream, lambda lines: _taken(lines, types, wanted)):
-            yield batch_of(found) if isinstance(found, list) else found
 
-    def _seen(self, lines: Lines, guesses: Guesses) -> Batch | None:
-        """Parse lines as the guesses say, and narrow these; None where a value is of another type."""
-        types = [pa.field(name, guess.parsed) for name, guess in guesses.items() if guess.parsed is not None]
-        if not types or len(types) < len(guesses):
-            return None
-        rows = lines.parsed(pa.schema(types))
-        if rows is None:
-            return None
-        for name, values in zip(rows.schema.names, rows.columns, strict=True):
-            guesses[name].see_parsed(values)
-        found = numbered(rows, lines.number)
-        own = lines.own(rows) if self._kept.keeps else None
-        if own is None:
-            self._kept.forget()
-        else:
-            self._kept.add(replace(found, rows=own))
-        return found
+        def taken(lines: Lines) -> Batch | None:
+            batch = _parsed(lines, types)
+            return None if batch is None else self.taken_as(batch, wanted)
 
-    def _pieces(
-        self, stream: IO[bytes], parse: Callable[[Lines], Batch | None]
-    ) -> Iterator[Batch | list[Record]]:
-        """Parse blocks, halved around the lines where that is not possible, which are parsed one by one."""
         with damaged_file_errors():
-            for lines in blocks(decompressed(stream, self.spec.compression)):
-                yield from _piece(lines, parse)
+            found = blocks(decompressed(stream, self.spec.compression))
+            for batches in abreast(found, lambda lines: list(_pieces(lines, taken)), ABREAST):
+                yield from batches
 
 
-def _piece(lines: Lines, parse: Callable[[Lines], Batch | None]) -> Iterator[Batch | list[Record]]:
-    found = parse(lines)
-    if found is not None:
-        yield found
-    elif len(lines.text) <= ONE_BY_ONE or len(lines.halves) == 1:
-        text = lines.text.decode(errors="surrogateescape")
-        yield from chunked(_records_of(io.StringIO(text, newline="\n"), lines.number))
+def _pieces(lines: Lines, parse: Callable[[Lines], Batch | None]) -> Iterator[Batch]:
+    """Parse lines at once, or in halves around those where that is not possible, which are parsed one by one."""
+    batch = parse(lines)
+    if batch is not None:
+        yield batch
     else:
+        yield from _halved(lines, parse)
+
+
+def _halved(lines: Lines, parse: Callable[[Lines], Batch | None]) -> Iterator[Batch]:
+    if len(lines.text) > ONE_BY_ONE and len(lines.halves) > 1:
         for half in lines.halves:
-            yield from _piece(half, parse)
+            yield from _pieces(half, parse)
+    else:
+        text = io.StringIO(lines.text.decode(errors="surrogateescape"), newline="\n")
+        yield from map(batch_of, chunked(_records_of(text, lines.number)))
 
 
-def _taken(lines: Lines, types: pa.Schema, wanted: pa.Schema) -> Batch | None:
-    """Parse lines into the wanted types; None where one does not fit.
+def _parsed_as(asked: tuple[Lines, pa.Schema | None]) -> tuple[Lines, pa.Schema | None, Batch | None]:
+    lines, types = asked
+    return lines, types, _parsed(lines, types)
+
+
+def _parsed(lines: Lines, types: pa.Schema | None) -> Batch | None:
+    """Parse lines as values of these types; None where one is of another.
 
     As in any reading of JSON, the columns are those that some line has.
     """
-    parsed = lines.parsed(types)
-    own = None if parsed is None else lines.own(parsed)
-    rows = None if own is None else as_wanted(own, wanted)
-    return None if rows is None else numbered(rows, lines.number)
+    rows = None if types is None else lines.parsed(types)
+    own = None if rows is None else lines.own(rows)
+    return None if own is None else numbered(own, lines.number)
+
+
+def _types(guesses: Guesses) -> pa.Schema | None:
+    """Return the types that more values may be parsed as; None where only single lines can be."""
+    types = [pa.field(name, guess.parsed) for name, guess in guesses.items() if guess.parsed is not None]
+    return pa.schema(types) if types and len(types) == len(guesses) else None
 
 
 def _records_of(text: IO[str], first: int) -> Iterator[Record]:
@@ -185,7 +188,7 @@ def _records_of(text: IO[str], first: int) -> Iterator[Record]:
     return (one for one in found if one)
 
 
-def _guessed(guesses: Guesses) -> pa.Schema:
+def _shown(guesses: Guesses) -> pa.Schema:
     return pa.schema([guess.field(name) for name, guess in guesses.items()])
 
 

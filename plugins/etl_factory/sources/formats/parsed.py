@@ -8,7 +8,7 @@ are spelt; the last one's metadata counts all records, so that a part that is cu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
 from typing import IO, ClassVar
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from etl_factory.errors import TerminalError
 from etl_factory.schema.rows import Batch, Reject, first_records
-from etl_factory.sources.formats.base import Format
+from etl_factory.sources.formats.base import Format, Seen, Spelt
 
 _REJECTS, _OFFSET, _COUNT, _FINDINGS, _RECORD = b"rejects", b"line", b"count", b"findings", "_etl_record"
 
@@ -43,20 +43,20 @@ def _write(stream: IO[bytes], schema: pa.Schema, *batches: pa.RecordBatch) -> No
     stream.write(sink.getvalue().to_pybytes())
 
 
+def parsed(format_: Format) -> Format:
+    """Return the reader of what `write_parsed` has written of files of a format."""
+    return ParsedText(format_) if isinstance(format_, Spelt) else Parsed()
+
+
 class Parsed(Format):
-    """Reads what `write_parsed` has written, and infers from it what the `format` infers from the file itself."""
+    """Reads what `write_parsed` has written."""
 
     is_text: ClassVar[bool] = False
 
-    def __init__(self, format_: Format) -> None:
-        self.format, self.spelling = format_, format_.spelling
-
     def infer(self, stream: IO[bytes], limit: int | None = None) -> pa.Schema:
-        """Return the declared schema, or guess each column's type from all records, or the first ones."""
+        """Return the declared schema."""
         declared, *_ = _next(stream)
-        if declared.names:
-            return declared.remove_metadata()
-        return self.format.guess(first_records(self._batches(stream), limit))
+        return declared.remove_metadata()
 
     def read(self, stream: IO[bytes]) -> Iterator[Batch]:
         """Stream the batches as they were parsed."""
@@ -83,6 +83,24 @@ class Parsed(Format):
         if read != int(schema.metadata[_COUNT]):
             raise _damaged()
         self.findings = tuple(json.loads(schema.metadata[_FINDINGS]))
+
+
+class ParsedText(Parsed, Spelt):
+    """Reads what `write_parsed` has written, and sees in it what the `format` sees in the file itself."""
+
+    is_text: ClassVar[bool] = True
+    infer = Spelt.infer
+
+    def __init__(self, format_: Spelt) -> None:
+        self.format, self.spelling = format_, format_.spelling
+
+    def look(self, stream: IO[bytes], limit: int | None = None) -> Generator[Seen, None, None]:
+        """Stream the records, or the first ones, with what they show."""
+        return self.look_at(first_records(self.read(stream), limit))
+
+    def look_at(self, batches: Iterator[Batch]) -> Generator[Seen, None, None]:
+        """Pass records with what they show to the format."""
+        return self.format.look_at(batches)
 
 
 def _next(stream: IO[bytes]) -> tuple[pa.Schema, list[pa.RecordBatch]]:

@@ -21,7 +21,7 @@ from etl_factory.schema.rows import Batch
 from etl_factory.schema.sanitize import clean, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.schema.wanted import Wanted
-from etl_factory.sources.formats import _json_blocks, kept
+from etl_factory.sources.formats import _json_blocks
 from etl_factory.sources.formats import json as json_format
 from etl_factory.sources.formats._json_blocks import Lines
 from etl_factory.sources.formats.json import Json, JsonLines
@@ -81,8 +81,8 @@ def loaded(
 ) -> Any:
     """Return the guess, the clean rows and the bad ones, or what cannot be a table."""
     reader = JsonLines(JsonLinesFormat(type="jsonl", nested=nested))
-    schema = Json.infer(reader, io.BytesIO(data)) if how == "one by one" else reader.infer(io.BytesIO(data))
-    reader.keep("the file")
+    seen = list(Json.look(reader, io.BytesIO(data)) if how == "one by one" else reader.look(io.BytesIO(data)))
+    schema = seen[-1].shown if seen else pa.schema([])
     if not schema.names:
         return schema, [], []
     try:
@@ -93,18 +93,25 @@ def loaded(
     except SchemaError as error:
         return schema, str(error), []
     rows, bad = [], []
-    for batch in read(reader, data, cleaning.wanted, how):
+    looked_at = [of.batch for of in seen] if how == "looked at" else None
+    for batch in read(reader, data, cleaning.wanted, how, looked_at):
         done = clean(batch, cleaning, "u")
         rows += done.rows.to_pylist()
         bad += [(of.record, of.column, of.reason, of.value, of.row) for of in (*batch.rejects, *done.rejects)]
     return schema, rows, sorted(bad)
 
 
-def read(reader: JsonLines, data: bytes, wanted: pa.Schema, how: str) -> Iterable[Batch]:
+def read(
+    reader: JsonLines, data: bytes, wanted: pa.Schema, how: str, looked_at: list[Batch] | None
+) -> Iterable[Batch]:
     if how == "one by one":
         return reader.read(io.BytesIO(data))
-    kept = reader.again("the file", wanted) if how == "kept" else None
-    return kept or reader.read_as(io.BytesIO(data), wanted)
+    taken = [reader.taken_as(batch, wanted) for batch in looked_at or ()]
+    return (
+        [batch for batch in taken if batch]
+        if all(taken) and taken
+        else reader.read_as(io.BytesIO(data), wanted)
+    )
 
 
 lines = st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in VALUES.items()})
@@ -126,7 +133,7 @@ def test_a_block_says_what_its_lines_say(
     texts = good * 4 + odd
     random.shuffle(texts)
     data = end.join(texts).encode(errors="surrogateescape")
-    slow, *fast = (loaded(data, held, how, columns=mode) for how in ("one by one", "by block", "kept"))
+    slow, *fast = (loaded(data, held, how, columns=mode) for how in ("one by one", "by block", "looked at"))
     for found in fast:
         assert found[0].equals(slow[0], check_metadata=True)
         assert found[1:] == slow[1:]
@@ -137,7 +144,7 @@ def test_a_block_says_what_its_lines_say(
 def test_a_rejected_row_is_shown_as_it_stands_in_the_file(held: tuple[Field, ...], mode: str) -> None:
     lines = [*['{"id":1,"s":"x","n":1.5}'] * 40, '{"id":1,"s":"x"}', '{"n":0.1234567890123456789,"id":2}']
     data = "\n".join(lines).encode()
-    slow, *fast = (loaded(data, held, how, columns=mode) for how in ("one by one", "by block", "kept"))
+    slow, *fast = (loaded(data, held, how, columns=mode) for how in ("one by one", "by block", "looked at"))
     assert fast == [slow, slow]
 
 
@@ -146,7 +153,9 @@ def test_digits_inside_a_text_are_no_number(number: str) -> None:
     """Between two texts stands what may be the beginning of a key, if its own spelling has escapes."""
     plain = ['{"q":1.5,"x,":"s"}'] * 3
     data = "\n".join([*plain, f'{{"\\u003a":{number},"x,":":5"}}']).encode()
-    slow, *fast = (loaded(data, (Field("x_", "STRING"),), how) for how in ("one by one", "by block", "kept"))
+    slow, *fast = (
+        loaded(data, (Field("x_", "STRING"),), how) for how in ("one by one", "by block", "looked at")
+    )
     assert fast == [slow, slow]
     assert Decimal(number) in slow[1][-1].values()
 
@@ -196,7 +205,7 @@ def test_any_record_says_what_it_says_alone(
         ensure_ascii=ascii_only, separators=separators, use_decimal=True, allow_nan=True
     )
     data = "\n".join(map(spell.encode, rows * 3)).encode(errors="surrogatepass")
-    slow, *fast = (loaded(data, None, how, nested) for how in ("one by one", "by block", "kept"))
+    slow, *fast = (loaded(data, None, how, nested) for how in ("one by one", "by block", "looked at"))
     for found in fast:
         assert found[0].equals(slow[0], check_metadata=True)
         assert found[1:] == slow[1:]
@@ -267,7 +276,7 @@ def test_blocks_are_whole_lines_and_number_them() -> None:
         seen += lines.text.count(b"\n")
 
 
-KEPT = b"".join(
+SEEN = b"".join(
     b'{"i":%d,"n":%d.50,"f":1e-%d,"s":"x%d","d":"2025-01-0%d","z":null}\n' % (n, n, n % 9, n, n % 9 + 1)
     for n in range(200)
 )
@@ -278,24 +287,20 @@ WANTED = pa.schema(
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> JsonLines:
-    """A reader that has inferred, and kept, a file of several blocks."""
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
+    """The batches of a file of several blocks, looked at."""
     monkeypatch.setattr(_json_blocks, "BLOCK", 4000)
-    reader = JsonLines(READER.spec)
-    reader.infer(io.BytesIO(KEPT))
-    reader.keep("a")
-    return reader
+    return [found.batch for found in READER.look(io.BytesIO(SEEN))]
 
 
-def test_what_was_inferred_from_comes_again_in_the_wanted_types(seen: JsonLines) -> None:
-    batches = list(seen.again("a", WANTED) or ())
+def test_what_was_looked_at_comes_in_the_wanted_types(seen: list[Batch]) -> None:
+    batches = [taken for batch in seen if (taken := READER.taken_as(batch, WANTED))]
     typed = [batch for batch in batches if batch.keys is None]
     assert len(typed) > 1
     for batch in typed:
         of = dict(zip(batch.rows.schema.names, batch.rows.schema.types, strict=True))
         assert of == dict(zip(WANTED.names, WANTED.types, strict=True)) | {"n": pa.json_()}
     assert [number for batch in batches for number in batch.records.to_pylist()] == list(range(1, 201))
-    assert seen.again("a", WANTED) is None
 
 
 @pytest.mark.parametrize(
@@ -310,40 +315,33 @@ def test_what_was_inferred_from_comes_again_in_the_wanted_types(seen: JsonLines)
     ],
 )
 def test_what_does_not_fit_or_has_parts_is_read_again(
-    seen: JsonLines, name: str, type_: pa.DataType, fits: bool
+    seen: list[Batch], name: str, type_: pa.DataType, fits: bool
 ) -> None:
     wanted = WANTED.set(WANTED.get_field_index(name), pa.field(name, type_))
-    assert (seen.again("a", wanted) is not None) == fits
+    assert all(READER.taken_as(batch, wanted) for batch in seen) == fits
 
 
-KEPT_ONCE = sum(batch.rows.nbytes + batch.records.nbytes for batch in READER.read(io.BytesIO(KEPT)))
+@pytest.mark.parametrize("place", [0, 5, 100, 199])
+def test_blocks_parsed_at_once_are_seen_in_their_order(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    """A line that changes a type meets blocks after it that are being parsed by the types before."""
+    monkeypatch.setattr(_json_blocks, "BLOCK", 400)
+    lines = SEEN.splitlines(keepends=True)
+    lines[place] = b'{"i":1.5,"n":"x","f":true,"s":7,"d":1,"z":[1],"new":1}\n'
+    found = list(READER.look(io.BytesIO(b"".join(lines))))
+    slow = list(Json.look(READER, io.BytesIO(b"".join(lines))))
+    assert found[-1].shown.equals(slow[-1].shown, check_metadata=True)
+    assert [number for of in found for number in of.batch.records.to_pylist()] == list(range(1, 201))
 
 
-def test_what_is_large_is_not_kept_and_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "KEPT_BYTES", KEPT_ONCE * 5 // 2)
-    reader = JsonLines(READER.spec)
-    for name, times in (("a", 1), ("b", 5), ("c", 1), ("d", 1)):
-        reader.infer(io.BytesIO(KEPT * times))
-        reader.keep(name)
-    assert [name for name in "abcd" if reader.again(name, WANTED) is None] == ["b", "d"]
-    reader.infer(io.BytesIO(KEPT))
-    reader.keep("e")
-    assert reader.again("e", WANTED) is not None
-
-
-def test_what_was_looked_at_in_part_or_ended_in_an_error_is_not_kept() -> None:
-    reader = JsonLines(READER.spec)
-    reader.infer(io.BytesIO(KEPT), 10)
-    reader.keep("a")
-    with pytest.raises(TerminalError):
-        reader.infer(io.BytesIO(gzip.compress(KEPT)[:-20]))
-    reader.infer(io.BytesIO(KEPT), 10)
-    reader.keep("b")
-    assert [reader.again(name, WANTED) for name in "ab"] == [None, None]
+def test_a_damaged_file_is_told_whichever_thread_finds_it() -> None:
+    damaged = gzip.compress(SEEN * 2000)[:-20]
+    for read in (READER.look(io.BytesIO(damaged)), READER.read_as(io.BytesIO(damaged), WANTED)):
+        with pytest.raises(TerminalError, match="damaged"):
+            list(read)
 
 
 def test_compressed_lines_are_cut_as_others_are() -> None:
     def rows(data: bytes) -> list[Any]:
         return [row for batch in READER.read_as(io.BytesIO(data), WANTED) for row in batch.rows.to_pylist()]
 
-    assert rows(gzip.compress(KEPT)) == rows(KEPT)
+    assert rows(gzip.compress(SEEN)) == rows(SEEN)
