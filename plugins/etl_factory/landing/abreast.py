@@ -11,9 +11,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def abreast(
-    items: Iterable[Item], make: Callable[[Item], Made], threads: int
-) -> Generator[Made, None, None]:
+def abreast(items: Iterable[Item], make: Callable[[Item], Made], threads: int) -> Generator[Made, None, None]:
     """Yield `make` of each item in order; `threads` of them are being made while the caller works on one before.
 
     The caller's own thread takes the items, each when it is begun with. What fails is raised where its item would

@@ -39,11 +39,11 @@ def measured(text: pa.Array) -> Digits | None:
     starts, stops = bounds[:-1], bounds[1:]
     if _highest(letters) > _NINE or (starts == stops).any():
         return None
-    others = np.flatnonzero(letters < _ZERO)
-    points = others[letters[others] == _POINT]
+    points = np.flatnonzero(letters == _POINT)
     is_negative = letters[starts] == _MINUS
     heads = starts + is_negative
-    if len(others) != np.count_nonzero(is_negative) + len(points) or (heads >= stops).any():
+    others = np.count_nonzero(letters < _ZERO)
+    if others != np.count_nonzero(is_negative) + len(points) or (heads >= stops).any():
         return None
     return _measured(letters, heads, stops, points, is_negative)
 
@@ -52,15 +52,13 @@ def _measured(
     letters: npt.NDArray[np.uint8], heads: _Places, stops: _Places, points: _Places, is_negative: _Places
 ) -> Digits | None:
     """Measure what holds but digits and points, from its head to its stop."""
-    of = _owners(heads, stops, points)
-    if of is None:
+    ends = _ends(heads, stops, points)
+    if ends is None:
         return None
-    ends = stops.copy()
-    ends[of] = points
     is_zero = letters[heads] == _ZERO
     if (is_zero & (ends > heads + 1)).any():
         return None
-    fraction = int((stops[of] - points).max()) - 1 if len(points) else 0
+    fraction = max(int((stops - ends).max()) - 1, 0)
     return Digits(int((ends - heads).max()), fraction, bool((is_zero & is_negative & (ends == stops)).any()))
 
 
@@ -75,8 +73,16 @@ def _highest(letters: npt.NDArray[np.uint8]) -> int:
     return int(letters.max(initial=0))
 
 
-def _owners(heads: _Places, stops: _Places, points: _Places) -> _Places | None:
-    """Return the index of each point's number; None if one has two, or no digit on one side of it."""
-    of = np.arange(len(stops)) if len(points) == len(stops) else np.searchsorted(stops, points, "right")
+def _ends(heads: _Places, stops: _Places, points: _Places) -> _Places | None:
+    """Return where each number's whole digits end; None if one has two points, or no digit on one side of one."""
+    if not len(points):
+        return stops
+    if len(points) == len(stops):  # one for each, or two for one
+        return points if ((heads < points) & (points < stops - 1)).all() else None
+    of = np.searchsorted(stops, points, "right")
     is_inside = (heads[of] < points) & (points < stops[of] - 1)
-    return of if is_inside.all() and (np.diff(of) > 0).all() else None
+    if not is_inside.all() or not (np.diff(of) > 0).all():
+        return None
+    ends = stops.copy()
+    ends[of] = points
+    return ends

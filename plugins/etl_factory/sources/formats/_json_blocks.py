@@ -87,7 +87,7 @@ class Lines:
         try:
             table = read_json(
                 pa.BufferReader(self.text),
-                ReadOptions(block_size=1024 * 1024),
+                ReadOptions(use_threads=False, block_size=len(self.text)),
                 ParseOptions(types, newlines_in_values=False, unexpected_field_behavior="error"),
             )
             table.validate(full=True)

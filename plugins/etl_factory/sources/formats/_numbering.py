@@ -37,6 +37,11 @@ class Blocks(Peekable):
             self.given += 1
             self._turn.notify()
 
+    @property
+    def follows(self) -> bool:
+        """Whether a block after those that have come out of Arrow has been read already."""
+        return self.given < len(self.lines) - 1
+
     def _is_wanted(self) -> bool:
         return len(self.lines) - 1 - self.given < MOST_AHEAD
 

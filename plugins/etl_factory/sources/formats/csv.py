@@ -119,6 +119,9 @@ class Csv(Spelt):
                 if held:
                     yield held
                 held = batch
+            if held and blocks.follows:  # the seal is in a later one
+                yield held
+                held = None
         if held is None or not _is_seal(held.rows, seal):
             raise TerminalError(_never_closed(numbering, head.cutter))
         yield _part(held, 0, held.rows.num_rows - 1)
