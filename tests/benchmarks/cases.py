@@ -81,6 +81,8 @@ def _files(scale: Scale, folder: Path) -> Iterator[Case]:
         yield Case(f"files/{kind}", LATER, "ours_files:sanitize", later, rounds=scale.rounds)
         yield Case(f"files/{kind}", "pandas", "other_tools:pandas_file", on, "bench", scale.rounds)
         yield Case(f"files/{kind}", "limit", "limits:arrow_csv", csv, rounds=scale.rounds)
+        if kind == "jsonl":
+            yield Case(f"files/{kind}", "pyarrow.json", "limits:arrow_json", on, rounds=scale.rounds)
         yield Case(f"files/{kind}", "write only", "limits:csv_to_parquet", csv, rounds=scale.rounds)
         yield Case(f"files/{kind}", "sequential read", "limits:sequential_read", on, rounds=scale.rounds)
     for name, kind in (("parquet", "parquet"), ("parquet_text", "text.parquet")):

@@ -49,9 +49,8 @@ class Lines:
         """Where the line feeds are."""
         letters = np.frombuffer(self.text, np.uint8)
         starts = range(0, len(letters), IN_CACHE)
-        return np.concatenate(
-            [np.flatnonzero(letters[at : at + IN_CACHE] == _FEED) + at for at in starts] or [_NO_FEEDS]
-        )
+        found = [(letters[at : at + IN_CACHE] == _FEED).nonzero()[0] + at for at in starts]
+        return np.concatenate(found or [_NO_FEEDS])
 
     @property
     def _are_objects(self) -> bool:
