@@ -14,8 +14,8 @@ Made = TypeVar("Made")
 def abreast(items: Iterable[Item], make: Callable[[Item], Made], threads: int) -> Generator[Made, None, None]:
     """Yield `make` of each item in order; `threads` of them are being made while the caller works on one before.
 
-    The caller's own thread takes the items, each when it is begun with. What fails is raised where its item would
-    come. No thread is left once the iterator ends or is closed.
+    The caller's own thread takes the items, each when it is begun with. What `make` raises is raised where its item
+    would come, what the items raise at once. No thread is left once the iterator ends or is closed.
     """
     with ThreadPoolExecutor(threads, "abreast") as pool:
         coming: deque[Future[Made]] = deque()

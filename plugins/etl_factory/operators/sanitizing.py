@@ -12,7 +12,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from etl_factory.config.resource import Resource
-from etl_factory.errors import SchemaError, about
+from etl_factory.errors import NothingToLoad, SchemaError, about
 from etl_factory.landing.ahead import ahead
 from etl_factory.landing.manifest import FileTally, Manifest, Part
 from etl_factory.landing.objects import Landing
@@ -126,7 +126,7 @@ class Sanitizer:
         def begun(shown: pa.Schema) -> Rewriting | None:
             try:
                 return self._rewriting(self._plan(shown, published)[0])
-            except SchemaError:  # what all values show says whether it is one
+            except (SchemaError, NothingToLoad):  # what all values show says whether it is so
                 return None
 
         with Trial(begun, reader.taken_as) as trial:

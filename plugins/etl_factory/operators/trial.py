@@ -20,7 +20,7 @@ class Trial:
     """Cleans by what the first HELD_BYTES of records show, for as long as those after them show nothing else.
 
     Nothing of it counts unless all records show the same in the end, which those of most files do: then they need
-    not be read again. The first records are held until there are so many of them, so that fewer are never read twice.
+    not be read again. The first records are held until there are so many of them: of fewer, all are known by then.
 
     `begin` starts to write by a schema, or returns None where none of it can be a table; `taken_as` is the reader's.
     """

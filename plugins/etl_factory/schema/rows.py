@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RAW_LIMIT = 64 * 1024
+ARRAY_BYTES = 1024  # what an array takes beside its values
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Batch:
     @property
     def nbytes(self) -> int:
         """About how much memory the batch takes."""
-        return int(self.rows.nbytes + self.records.nbytes) + sum(len(reject.row) for reject in self.rejects)
+        arrays = self.rows.nbytes + self.records.nbytes + (self.rows.num_columns + 1) * ARRAY_BYTES
+        return int(arrays) + sum(len(reject.row) for reject in self.rejects)
 
     def __len__(self) -> int:
         return len(self.records) + len(self.rejects)

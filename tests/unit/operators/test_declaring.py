@@ -339,6 +339,29 @@ def test_all_ways_give_the_same(write: Write, seed: int, monkeypatch: pytest.Mon
             published, recorded = grown(published, loaded.manifest), loaded.manifest.recorded
 
 
+@pytest.mark.parametrize("nested", ['{"q":1}', "[1]", '[{"q":[1]}]'])
+@pytest.mark.parametrize("held", [0, trial.HELD_BYTES])
+def test_a_key_that_is_null_at_first_may_be_nested_further_on(
+    write: Write, monkeypatch: pytest.MonkeyPatch, nested: str, held: int
+) -> None:
+    monkeypatch.setattr(trial, "HELD_BYTES", held)
+    resource = files(write, format="{ type: jsonl, nested: record }")
+    many = b"".join(b'{"n":%d,"s":"%s","k":null}\n' % (n, b"x" * 40) for n in range(2000))
+    found = load(resource, {"a": many, "b": f'{{"n":1,"s":"x","k":{nested}}}\n'.encode()}, None)
+    assert (found.manifest.rows_staged, len(found.rows)) == (2001, 2001)
+    assert found.rows[-1]["k"] == json.loads(nested)
+
+
+@pytest.mark.parametrize("held", [0, trial.HELD_BYTES])
+def test_a_damaged_file_is_told_before_a_table_that_may_not_be_made(
+    write: Write, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(trial, "HELD_BYTES", held)
+    resource = files(write, "schema_contract: { tables: discard_row }")
+    told, _ = outcome(resource, {"a": FIRST["a"], "b": b'id\n"1\n'}, None)
+    assert "TerminalError" in str(told)
+
+
 @pytest.mark.parametrize("format_", ["jsonl", "json"])
 def test_small_json_is_read_once_by_a_first_load_too(write: Write, format_: str) -> None:
     resource = resource_of(write, f"path: s3://drops/**\nformat: {format_}\nload: transactional", type_="s3")

@@ -92,6 +92,14 @@ FILES: dict[str, bytes] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("limit", [None, 2, 100])
+def test_what_was_detected_is_told_of_a_few_rows_as_well(load: Load, limit: int | None) -> None:
+    data = b"a;b\n" + "żółw;x\n".encode() * 30
+    done = load(data, "{ type: csv, encoding: auto, delimiter: auto }", "{ mask: { b: redact } }", limit)
+    assert done.rows_staged == min(limit or 30, 30)
+    assert sorted(note.split()[0] for note in done.notes) == ["delimiter", "encoding"]
+
+
 @pytest.mark.parametrize("format_", FILES)
 def test_what_is_kept_is_just_what_a_copy_gives(load: Load, landing: FakeLanding, format_: str) -> None:
     copied = load(FILES[format_], format_, "{}")

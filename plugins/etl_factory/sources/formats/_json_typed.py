@@ -27,7 +27,7 @@ def as_wanted(rows: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch | None:
 
 def _taken(values: pa.Array, wanted: pa.Field) -> pa.Array | None:
     if values.null_count == len(values):
-        return pa.nulls(len(values), wanted.type)
+        return pa.nulls(len(values), None if t.is_nested(wanted.type) else wanted.type)
     if t.is_nested(wanted.type) or is_json(wanted.type):
         return None
     if values.type == wanted.type:

@@ -30,12 +30,13 @@ class Blocks(Peekable):
         self.held, self.source = lead, source
         self.lines, self._breaks = [0], 0
         self.given, self._turn = 0, threading.Condition()
+        self._is_stopped = self._is_over = False
 
     def give(self) -> None:
         """Note that one more block has come out of Arrow."""
         with self._turn:
             self.given += 1
-            self._turn.notify()
+            self._turn.notify_all()
 
     @property
     def follows(self) -> bool:
@@ -43,7 +44,18 @@ class Blocks(Peekable):
         return self.given < len(self.lines) - 1
 
     def _is_wanted(self) -> bool:
-        return len(self.lines) - 1 - self.given < MOST_AHEAD
+        return self._is_stopped or len(self.lines) - 1 - self.given < MOST_AHEAD
+
+    def stop(self) -> None:
+        """End the stream for whoever reads on."""
+        with self._turn:
+            self._is_stopped = True
+            self._turn.notify_all()
+
+    def settle(self) -> None:
+        """Wait for Arrow's thread to come to the end; not for ever, since it may have ended without."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._is_over, PATIENCE_SECONDS)
 
     def read(self, size: int = -1) -> bytes:
         """Return the next block.
@@ -52,12 +64,16 @@ class Blocks(Peekable):
         """
         with self._turn:
             self._turn.wait_for(self._is_wanted, PATIENCE_SECONDS)
-        block = super().read(size)
+        block = b"" if self._is_stopped else super().read(size)
         if len(block) > 1 and block.endswith(b"\r"):
             block, self.held = block[:-1], b"\r" + self.held
         if block:
             self._breaks += _line_breaks(block)
             self.lines.append(self._breaks + self.source.dropped)
+        else:
+            with self._turn:
+                self._is_over = True
+                self._turn.notify_all()
         return block
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Generator, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import IO
 
 import pyarrow as pa
@@ -112,16 +113,17 @@ class Csv(Spelt):
         numbering = Numbering(blocks, head.lines)
         held: Batch | None = None
         first = 1  # the line above the records
-        for columns in _read_on(_reader(blocks, head, self.spec, numbering), numbering):
-            batch = _part(numbering.number(pa.RecordBatch.from_arrays(columns, names=head.names)), first)
-            first = 0
-            if batch.rows.num_rows:
-                if held:
+        with _reader(blocks, head, self.spec, numbering) as reader:
+            for columns in _read_on(reader, numbering):
+                batch = _part(numbering.number(pa.RecordBatch.from_arrays(columns, names=head.names)), first)
+                first = 0
+                if batch.rows.num_rows:
+                    if held:
+                        yield held
+                    held = batch
+                if held and blocks.follows:  # the seal is in a later one
                     yield held
-                held = batch
-            if held and blocks.follows:  # the seal is in a later one
-                yield held
-                held = None
+                    held = None
         if held is None or not _is_seal(held.rows, seal):
             raise TerminalError(_never_closed(numbering, head.cutter))
         yield _part(held, 0, held.rows.num_rows - 1)
@@ -179,7 +181,25 @@ def _read_on(reader: pacsv.CSVStreamingReader, numbering: Numbering) -> Iterator
         ) from error
 
 
-def _reader(blocks: Blocks, head: Head, spec: CsvFormat, numbering: Numbering) -> pacsv.CSVStreamingReader:
+@contextmanager
+def _reader(
+    blocks: Blocks, head: Head, spec: CsvFormat, numbering: Numbering
+) -> Iterator[pacsv.CSVStreamingReader]:
+    """Open Arrow's reader. At the end nothing of it runs: a thread of its own that outlives Python hangs or aborts."""
+    reader = None
+    try:
+        reader = _arrow_reader(blocks, head, spec, numbering)
+        yield reader
+    finally:
+        blocks.stop()
+        with suppress(pa.ArrowInvalid):  # in what nobody asks for any more
+            deque(reader or (), maxlen=0)
+        blocks.settle()
+
+
+def _arrow_reader(
+    blocks: Blocks, head: Head, spec: CsvFormat, numbering: Numbering
+) -> pacsv.CSVStreamingReader:
     # Columns go by position: a header that Arrow read otherwise than we do would leave its types to a guess.
     names = [f"f{position}" for position in range(len(head.names))]
     return pacsv.open_csv(

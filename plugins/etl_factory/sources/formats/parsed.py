@@ -64,7 +64,7 @@ class Parsed(Format):
         yield from self._batches(stream)
 
     def _batches(self, stream: IO[bytes]) -> Iterator[Batch]:
-        read = 0
+        self.findings, read = (), 0
         while True:
             schema, rows = _next(stream)
             if _COUNT in (schema.metadata or {}):
@@ -96,7 +96,10 @@ class ParsedText(Parsed, Spelt):
 
     def look(self, stream: IO[bytes], limit: int | None = None) -> Generator[Seen, None, None]:
         """Stream the records, or the first ones, with what they show."""
-        return self.look_at(first_records(self.read(stream), limit))
+        batches = self.read(stream)
+        yield from self.look_at(first_records(batches, limit))
+        for _ in batches:  # what was detected in the file stands at the end
+            continue
 
     def look_at(self, batches: Iterator[Batch]) -> Generator[Seen, None, None]:
         """Pass records with what they show to the format."""
