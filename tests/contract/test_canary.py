@@ -31,7 +31,7 @@ from table_systems import MySQL, Postgres, System
 from etl_factory.config.loading import load
 from etl_factory.secret_manager import SecretAccess, shared_access
 from etl_factory.sources.formats import format_of
-from etl_factory.sources.formats.parsed import Parsed
+from etl_factory.sources.formats.parsed import parsed
 from etl_factory.sources.specs import CsvFormat
 from file_systems import GCS, S3, AzureBlob, FileSystem, in_use
 
@@ -108,7 +108,7 @@ class Search:
 def decoded(name: str, data: bytes) -> str:
     """Return the values of an object whose bytes are compressed."""
     if "/parsed/" in name:
-        batches = list(Parsed(format_of(CsvFormat(type="csv"))).read(io.BytesIO(data)))
+        batches = list(parsed(format_of(CsvFormat(type="csv"))).read(io.BytesIO(data)))
         return json.dumps([(b.rows.to_pylist(), str(b.rejects)) for b in batches], default=str)
     if name.endswith(".parquet") and "/raw/" not in name:
         return json.dumps(pq.read_table(io.BytesIO(data)).to_pylist(), default=str)

@@ -13,7 +13,7 @@ from model_replays import Shelf, counted
 from etl_factory.errors import EtlFactoryError, NothingToLoad, TerminalError
 from etl_factory.operators import google
 from etl_factory.sources.formats import format_of
-from etl_factory.sources.formats.parsed import Parsed
+from etl_factory.sources.formats.parsed import parsed
 from etl_factory.sources.specs import CsvFormat
 
 SECRET = "5ecret-canary"
@@ -114,7 +114,7 @@ def test_what_is_masked_stays_masked_when_it_is_read_again(shelf: Shelf) -> None
 
 def parsed_rows(data: bytes) -> list[dict[str, Any]]:
     """Return the rows of what a copy with columns to hide has written; its bytes are compressed."""
-    found = Parsed(format_of(CsvFormat(type="csv"))).read(io.BytesIO(data))
+    found = parsed(format_of(CsvFormat(type="csv"))).read(io.BytesIO(data))
     rows = [row for batch in found for row in batch.rows.to_pylist()]
     assert SECRET not in str(rows)
     return rows
