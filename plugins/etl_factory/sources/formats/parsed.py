@@ -85,11 +85,8 @@ class Parsed(Format):
         self.findings = tuple(json.loads(schema.metadata[_FINDINGS]))
 
 
-class ParsedText(Parsed, Spelt):
+class ParsedText(Spelt, Parsed):
     """Reads what `write_parsed` has written, and sees in it what the `format` sees in the file itself."""
-
-    is_text: ClassVar[bool] = True
-    infer = Spelt.infer
 
     def __init__(self, format_: Spelt) -> None:
         self.format, self.spelling = format_, format_.spelling
