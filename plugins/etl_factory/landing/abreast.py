@@ -17,14 +17,14 @@ def abreast(items: Iterable[Item], make: Callable[[Item], Made], threads: int) -
     The caller's own thread takes the items, each when it is begun with. What `make` raises is raised where its item
     would come, what the items raise at once. No thread is left once the iterator ends or is closed.
     """
-    pool = ThreadPoolExecutor(threads, "abreast")
-    coming: deque[Future[Made]] = deque()
-    try:
-        for item in items:
-            coming.append(pool.submit(make, item))
-            if len(coming) > threads:
+    with ThreadPoolExecutor(threads, "abreast") as pool:
+        coming: deque[Future[Made]] = deque()
+        try:
+            for item in items:
+                coming.append(pool.submit(make, item))
+                if len(coming) > threads:
+                    yield coming.popleft().result()
+            while coming:
                 yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -44,16 +44,17 @@ class ReplaySanitizer(Sanitizer):
         return None
 
     def _rewritten(self, cleaning: Cleaning, watch: Watch | None = None) -> Written:
+        self._staged = 0
         arrow = pa.schema([*cleaning.arrow, *(pa.field(f.name, staged_arrow(f)) for f in ORIGIN)])
         with ExitStack() as stack:
             writer = stack.enter_context(PartWriter(self.landing, self.prefix, arrow))
             aside = stack.enter_context(PartWriter(self.landing, self.prefix, QUARANTINE, stem="quarantine"))
-            staged = sum(self._replay(part, cleaning, writer, aside) for part in self.manifest.parts)
-        return Written(tuple(writer.parts), staged, self.bad, tuple(aside.parts))
+            for part in self.manifest.parts:
+                self._replay(part, cleaning, writer, aside)
+        return Written(tuple(writer.parts), self._staged, self.bad, tuple(aside.parts))
 
-    def _replay(self, part: Part, cleaning: Cleaning, writer: PartWriter, aside: PartWriter) -> int:
-        """Clean one part; returns how many of its rows are staged."""
-        read = staged = 0
+    def _replay(self, part: Part, cleaning: Cleaning, writer: PartWriter, aside: PartWriter) -> None:
+        read = 0
         for places, batch in self._taken(part):
             read += len(batch)
             # As a file's, so that each clean row says which of the batch it is.
@@ -63,9 +64,8 @@ class ReplaySanitizer(Sanitizer):
             stay += [reject for reject in done.discarded if reject.record not in fit]
             self._stay(stay, places)
             self._note([reject for reject in done.discarded if reject.record in fit], places, aside)
-            staged += self._write(done.rows, fit, places, writer, cleaning)
+            self._write(done.rows, fit, places, writer, cleaning)
         demand_rows(part, read)
-        return staged
 
     def _taken(self, part: Part) -> Iterator[tuple[list[dict[str, object]], Batch]]:
         """Yield the rows of a part in batches of one schema, each with its place in quarantine."""
@@ -95,11 +95,11 @@ class ReplaySanitizer(Sanitizer):
     def _write(
         self, rows: pa.RecordBatch, fit: set[int], places: list[dict[str, object]], writer: PartWriter,
         cleaning: Cleaning,
-    ) -> int:  # fmt: skip
+    ) -> None:  # fmt: skip
         numbers = rows.column(rows.num_columns - 1).to_pylist()
         kept = rows.filter(pa.array([number in fit for number in numbers], pa.bool_()))
         if not kept.num_rows:
-            return 0
+            return
         mine = [places[number - 1] for number in numbers if number in fit]
         origin = [
             pa.array([place[name] for place in mine], staged_arrow(f))
@@ -107,7 +107,7 @@ class ReplaySanitizer(Sanitizer):
         ]
         columns = [*kept.columns[: len(cleaning.arrow)], *origin]
         writer.write(pa.RecordBatch.from_arrays(columns, schema=writer.schema))
-        return int(kept.num_rows)
+        self._staged += kept.num_rows
 
 
 def _fit(done: Cleaned, places: list[dict[str, object]]) -> set[int]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import IO, TypeVar
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -37,14 +36,12 @@ from etl_factory.schema.sanitize import Cleaning, plan_bare, plan_cleaning
 from etl_factory.schema.types import Field
 from etl_factory.schema.wanted import Wanted
 from etl_factory.sources.formats import format_of
-from etl_factory.sources.formats.base import Format, Spelt
+from etl_factory.sources.formats.base import Format, Seen, Spelt
 from etl_factory.sources.formats.lattice import merge_schemas
 from etl_factory.sources.formats.parsed import parsed
 from etl_factory.sources.specs import Files
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -126,22 +123,22 @@ class Sanitizer:
     def _by_values(self, reader: Spelt, published: tuple[Field, ...] | None) -> Made:
         """Look at all values for the schema; what the ledger keeps is joined, for the next load."""
 
-        def planned(shown: pa.Schema) -> Cleaning | None:
+        def begun(shown: pa.Schema) -> Rewriting | None:
             try:
-                return self._plan(shown, published)[0]
+                return self._rewriting(self._plan(shown, published)[0])
             except (SchemaError, NothingToLoad):  # what all values show says whether it is so
                 return None
 
-        with Trial(planned, self._rewriting, reader.taken_as) as trial:
+        with Trial(begun, reader.taken_as) as trial:
             shown = self._shown(reader, trial)
             cleaning, decision = self._plan(shown, published)
-            written = trial.written(cleaning) or self._rewritten(cleaning)
+            written = trial.written(shown, cleaning) or self._rewritten(cleaning)
         return Made(cleaning, decision, written, merge_schemas([of for of in (self._held, shown) if of]))
 
     def _shown(self, reader: Spelt, trial: Trial) -> pa.Schema:
         shown = before = pa.schema([])
         for part, limit in self._takes:
-            with ahead(self._read(part, reader, partial(reader.look, limit=limit))) as seen:
+            with ahead(self._seen(reader, part, limit)) as seen:
                 for batch, own in seen:
                     shown = merge_schemas([before, own])
                     trial.add(part, batch, shown)
@@ -149,14 +146,19 @@ class Sanitizer:
             before = shown
         return shown
 
+    def _seen(self, reader: Spelt, part: Part, limit: int | None) -> Generator[Seen, None, None]:
+        with self.ahead.open(part) as stream, about(origin(part)):
+            yield from reader.look(stream, limit)
+        self.findings.add(origin(part), reader.findings)
+
     def _by_declaration(self, published: tuple[Field, ...] | None) -> Made:
         """Clean by the schema that the source, or every file, declares."""
-        schema = self._declared()
-        cleaning, decision = self._plan(schema, published)
+        declared = self._declared()
+        cleaning, decision = self._plan(declared, published)
         written = self._referred(cleaning)
         cleaning = cleaning.bare if written else cleaning
         written = written or self._reused(cleaning) or self._rewritten(cleaning)
-        return Made(cleaning, decision, written, merge_schemas([of for of in (self._held, schema) if of]))
+        return Made(cleaning, decision, written, merge_schemas([of for of in (self._held, declared) if of]))
 
     @cached_property
     def _held(self) -> pa.Schema | None:
@@ -296,14 +298,6 @@ class Sanitizer:
         if reader is None:
             yield from table_batches(self.landing, part)
             return
-        yield from self._read(
-            part, reader, reader.read if wanted is None else partial(reader.read_as, wanted=wanted)
-        )
-
-    def _read(
-        self, part: Part, reader: Format, read: Callable[[IO[bytes]], Iterator[T]]
-    ) -> Generator[T, None, None]:
-        """Read one part, and note what its reader has detected in it."""
         with self.ahead.open(part) as stream, about(origin(part)):
-            yield from read(stream)
+            yield from reader.read(stream) if wanted is None else reader.read_as(stream, wanted)
         self.findings.add(origin(part), reader.findings)

@@ -22,19 +22,18 @@ class Trial:
     Nothing of it counts unless all records show the same in the end, which those of most files do: then they need
     not be read again. The first records are held until there are so many of them: of fewer, all are known by then.
 
-    `plan` makes a cleaning of a schema, None where none of it can be a table; `begin` starts to write by one;
-    `taken_as` is the reader's.
+    `begin` starts to write by a schema, or returns None where none of it can be a table; `taken_as` is the reader's.
     """
 
     def __init__(
         self,
-        plan: Callable[[pa.Schema], Cleaning | None],
-        begin: Callable[[Cleaning], Rewriting],
+        begin: Callable[[pa.Schema], Rewriting | None],
         taken_as: Callable[[Batch, pa.Schema], Batch | None],
     ) -> None:
-        self._plan, self._begin, self._taken_as = plan, begin, taken_as
+        self._begin, self._taken_as = begin, taken_as
         self._held: list[tuple[Part, Batch | None]] = []
         self._held_bytes = 0
+        self._shown: pa.Schema | None = None
         self._rewriting: Rewriting | None = None
         self._block = ExitStack()
         self._is_over = False
@@ -43,29 +42,25 @@ class Trial:
         """Take the next records of a part; `shown` is the schema that they and all before them show."""
         if self._is_over:
             return
-        if self._rewriting and not shown.equals(self._rewriting.cleaning.declared):
+        if self._shown is not None and not shown.equals(self._shown):
             self._give_up()
             return
         self._take(part, batch)
-        if self._held_bytes >= HELD_BYTES and self._is_held:
-            self._decide(self._plan(shown))
-
-    @property
-    def _is_held(self) -> bool:
-        return self._rewriting is None and not self._is_over
+        if self._shown is None and self._held_bytes >= HELD_BYTES:
+            self._decide(shown)
 
     def end(self, part: Part) -> None:
         """Take note that a part has no more records."""
         if not self._is_over:
             self._take(part, None)
 
-    def written(self, cleaning: Cleaning) -> Written | None:
+    def written(self, shown: pa.Schema, cleaning: Cleaning) -> Written | None:
         """Return what is written of all records, None where they have to be read again.
 
-        `cleaning` is what the schema that all of them show makes of them.
+        `shown` is the schema that all of them show, and `cleaning` what it makes of them.
         """
-        if self._is_held:
-            self._decide(cleaning)
+        if self._shown is None and not self._is_over:
+            self._decide(shown)
         if self._rewriting is None or self._rewriting.cleaning != cleaning:
             self._give_up()
             return None
@@ -83,12 +78,13 @@ class Trial:
         else:
             self._give_up()
 
-    def _decide(self, cleaning: Cleaning | None) -> None:
-        if cleaning is None:
-            self._give_up()
-            return
+    def _decide(self, shown: pa.Schema) -> None:
+        self._shown, self._rewriting = shown, self._begin(shown)
         held, self._held = self._held[::-1], []
-        self._rewriting = self._block.enter_context(self._begin(cleaning))
+        if self._rewriting is None:
+            self._is_over = True
+            return
+        self._block.enter_context(self._rewriting)
         while held and not self._is_over:
             self._take(*held.pop())
 

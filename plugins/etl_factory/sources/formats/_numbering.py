@@ -39,12 +39,12 @@ class Blocks(Peekable):
             self._turn.notify_all()
 
     @property
-    def ahead(self) -> int:
-        """How many blocks have been read after those that have come out of Arrow."""
-        return len(self.lines) - 1 - self.given
+    def follows(self) -> bool:
+        """Whether a block after those that have come out of Arrow has been read already."""
+        return self.given < len(self.lines) - 1
 
     def _is_wanted(self) -> bool:
-        return self._is_stopped or self.ahead < MOST_AHEAD
+        return self._is_stopped or len(self.lines) - 1 - self.given < MOST_AHEAD
 
     def stop(self) -> None:
         """End the stream for whoever reads on."""

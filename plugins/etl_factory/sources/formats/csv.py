@@ -121,7 +121,7 @@ class Csv(Spelt):
                     if held:
                         yield held
                     held = batch
-                if held and blocks.ahead:  # the seal is in a later one
+                if held and blocks.follows:  # the seal is in a later one
                     yield held
                     held = None
         if held is None or not _is_seal(held.rows, seal):

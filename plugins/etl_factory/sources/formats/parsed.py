@@ -85,8 +85,11 @@ class Parsed(Format):
         self.findings = tuple(json.loads(schema.metadata[_FINDINGS]))
 
 
-class ParsedText(Spelt, Parsed):
+class ParsedText(Parsed, Spelt):
     """Reads what `write_parsed` has written, and sees in it what the `format` sees in the file itself."""
+
+    is_text: ClassVar[bool] = True
+    infer = Spelt.infer
 
     def __init__(self, format_: Spelt) -> None:
         self.format, self.spelling = format_, format_.spelling
